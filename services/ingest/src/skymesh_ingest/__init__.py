@@ -1,0 +1,1 @@
+"""Ingest: from a survey's packets to alerts."""

@@ -1,0 +1,1 @@
+"""The embedded mesh: every tier in one process, and the command line."""

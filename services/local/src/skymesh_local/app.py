@@ -1,0 +1,101 @@
+"""Putting the embedded mesh together: the tiers, their loops, and the one file below them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from skymesh.bus.sqlite import SqliteBus
+from skymesh.jobs.plan import JobPlan
+from skymesh.runtime.execute import Executor, InProcessExecutor
+from skymesh.runtime.loop import TierLoop, with_retries
+from skymesh.runtime.process_pool import ProcessExecutor
+from skymesh.runtime.tier import Context, Tier
+from skymesh.runtime.topics import ALERTS, OF_A_RUN, topic_of
+from skymesh.sqlite_file import SqliteFile
+from skymesh.store.sqlite import SqliteStore
+from skymesh_provenance.tier import Provenance
+from skymesh_t0.tier import T0
+from skymesh_t1.tier import T1
+from skymesh_t2.tier import T2
+from skymesh_t3.tier import T3
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """An open store with the bus beside it."""
+
+    store: SqliteStore
+    bus: SqliteBus
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self.store.close()
+
+
+def open_embedded(path: Path, *, must_exist: bool = False) -> Embedded:
+    """Open the file of an embedded mesh.
+
+    Raises
+    ------
+    SettingsError
+        If it cannot be opened.
+    """
+    file = SqliteFile(path, must_exist=must_exist)
+    return Embedded(SqliteStore(file), SqliteBus(file))
+
+
+def executor_of(workers: int) -> Executor:
+    """Return what runs units: this process, or some of their own."""
+    return InProcessExecutor() if workers <= 1 else ProcessExecutor(workers)
+
+
+def tiers_of(context: Context, job: JobPlan, executor: Executor) -> tuple[Tier[Any], ...]:
+    """Return the tiers of a run, in the way of an alert."""
+    return T0(context, job), T1(context, job), T2(context, job, executor), T3(context, job), Provenance()
+
+
+async def run_tiers(
+    embedded: Embedded,
+    context: Context,
+    job: JobPlan,
+    *,
+    workers: int,
+    batch_records: int,
+    on_alerts: Callable[[int], None] = lambda _: None,
+) -> None:
+    """Run all tiers until nothing is left to read.
+
+    The tier furthest down that has something to read goes first. So one batch of alerts is through
+    before the next begins, little lies between the tiers, and the batches of every tier are the same
+    whether a run was killed between or not.
+
+    Raises
+    ------
+    TransientError
+        If the store stays away.
+    """
+    for record in OF_A_RUN:
+        await embedded.bus.create(topic_of(record, context.run), is_kept=False)
+    executor = executor_of(workers)
+    try:
+        partitions = await embedded.bus.partitions(topic_of(ALERTS, context.log))
+        loops = [
+            TierLoop(embedded.bus, embedded.store, tier, context, partition=partition, batch_records=batch_records)
+            for tier in reversed(tiers_of(context, job, executor))
+            for partition in range(partitions if tier.reads == ALERTS else 1)
+        ]
+        alert_loops = set(loops[-partitions:])
+        while True:
+            for loop in loops:
+                handled = await with_retries(loop)
+                if handled and loop in alert_loops:
+                    on_alerts(handled)
+                if handled:
+                    break
+            else:
+                return
+    finally:
+        executor.close()

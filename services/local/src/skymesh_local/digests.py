@@ -1,0 +1,94 @@
+"""The digests of a run, and the numbers that are printed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skymesh.model.execution import JournalEntry, Settled
+from skymesh.model.ids import Digest, digest_sequence
+from skymesh.model.run import Run
+from skymesh.model.state import StateLink
+from skymesh.store.store import Store
+
+
+async def run_digests(store: Store, run: Digest) -> tuple[Digest, Digest]:
+    """Return the digest of a run and of its results.
+
+    The first is over the sorted pairs of channel and state, and the executions of analysers with
+    their outcomes; the second over the contents of the results. Neither knows of order, time or
+    batches.
+    """
+    made: set[bytes] = set()
+    contents: set[bytes] = set()
+    async for link in store.scan(StateLink, run=run):
+        for channel, states in link.emitted.items():
+            made.update(b"state" + state + channel.encode() for state in states)
+    async for settled in store.scan(Settled, run=run):
+        for by_state in settled.results.values():
+            for results in by_state.values():
+                for id_, outcome, content in results.values():
+                    made.add(b"execution" + id_ + outcome.encode())
+                    contents.add(id_ + content)
+    return _digest(made), _digest(contents)
+
+
+def _digest(items: set[bytes]) -> Digest:
+    return digest_sequence("digest", (len(item).to_bytes(4, "big") + item for item in sorted(items)))
+
+
+async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
+    """Return the numbers of a run that are printed, without the time it took."""
+    digest, results_digest = await run_digests(store, run.id)
+    registered: dict[str, int] = {}
+    channels: dict[str, dict[str, int]] = {}
+    units: dict[str, dict[str, Any]] = {}
+    journaled = 0
+    async for entry in store.scan(JournalEntry, run=run.id):
+        journaled += len(entry.lines)
+        if entry.tier == "t0" and not entry.channel:
+            _add(registered, entry.counts)
+        elif entry.tier == "t0":
+            _add(channels.setdefault(entry.channel, dict.fromkeys(_CHANNEL_NUMBERS, 0)), entry.counts)
+        elif entry.tier == "t2" and entry.ref is not None:
+            _add_unit(units, entry)
+    await _count_states(store, run.id, channels)
+    return {
+        "run": f"run:{run.id.hex()}",
+        "job": f"job:{run.job.hex()}",
+        "alerts": {
+            "read": sum(source.read for source in run.sources),
+            "published": sum(source.published for source in run.sources),
+            "duplicate": registered.get("duplicate", 0),
+            "dead": sum(source.dead for source in run.sources),
+            "accepted": registered.get("accepted", 0),
+        },
+        "channels": {name: {key: numbers[key] for key in _CHANNEL_NUMBERS} for name, numbers in channels.items()},
+        "units": units,
+        "journal": journaled,
+        "datapoints": registered.get("points", 0),
+        "digest": digest.hex(),
+        "results_digest": results_digest.hex(),
+    }
+
+
+_CHANNEL_NUMBERS = ("accepted", "rejected", "states", "reactions")
+
+
+async def _count_states(store: Store, run: Digest, channels: dict[str, dict[str, int]]) -> None:
+    async for link in store.scan(StateLink, run=run):
+        for channel, states in link.emitted.items():
+            channels[channel]["states"] += len(states)
+
+
+def _add(total: dict[str, int], counts: dict[str, int]) -> None:
+    for key, count in counts.items():
+        total[key] = total.get(key, 0) + count
+
+
+def _add_unit(units: dict[str, dict[str, Any]], entry: JournalEntry) -> None:
+    if entry.ref is None:
+        return
+    fresh = {"unit": entry.ref.unit, "ok": 0, "missing": 0, "failed": 0, "memoised": 0, "seconds": 0.0}
+    numbers = units.setdefault(f"{entry.channel}.{entry.instance}", fresh)
+    _add(numbers, entry.counts)
+    numbers["seconds"] = round(numbers["seconds"] + entry.seconds, 6)

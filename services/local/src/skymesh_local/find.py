@@ -1,0 +1,55 @@
+"""Finding runs, and what channels may see, in a store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from skymesh.errors import NotFoundError, SettingsError
+from skymesh.model.access import Labels
+from skymesh.model.run import JobRecord, Run
+from skymesh.store.store import Store
+
+
+async def find_run(store: Store, name: str) -> Run:
+    """Return a run by its id (or the beginning of it) or its name; without one, the only run.
+
+    Raises
+    ------
+    SettingsError
+        If there is none, or several to choose from.
+    """
+    runs = [run async for run in store.scan(Run)]
+    wanted = name.removeprefix("run:")
+    found = [run for run in runs if not name or run.id.hex().startswith(wanted) or run.name == name]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise NotFoundError(f"no such run; {_named(runs)}" if runs else "the store has no run", where=name)
+    raise SettingsError(f"several runs, say which with --run: {_named(found)}", where=name)
+
+
+def _named(runs: Iterable[Run]) -> str:
+    return ", ".join(f"run:{run.id.hex()} ({run.job_name}{', ' + run.name if run.name else ''})" for run in runs)
+
+
+async def find_grants(store: Store, channel: str) -> tuple[str, Labels]:
+    """Return a channel's full name and what it may see.
+
+    Where jobs of one name granted it different labels, only what all of them granted.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such channel, or several of that short name.
+    """
+    grants: dict[str, Labels] = {}
+    async for job in store.scan(JobRecord):
+        for name, spec in job.resolved["channels"].items():
+            if name == channel or name.rpartition("/")[2] == channel:
+                labels = frozenset(spec["access"])
+                grants[name] = grants.get(name, labels) & labels
+    if len(grants) == 1:
+        return next(iter(grants.items()))
+    if not grants:
+        raise NotFoundError("no job in the store has such a channel", where=channel)
+    raise SettingsError(f"several channels, say which: {', '.join(sorted(grants))}", where=channel)

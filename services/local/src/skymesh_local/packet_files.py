@@ -1,0 +1,108 @@
+"""Packets on disk: Avro files, folders of them, and tars."""
+
+from __future__ import annotations
+
+import lzma
+import mmap
+import tarfile
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from skymesh.errors import SettingsError, UndecodableAlertError
+from skymesh.model.alert import Source
+from skymesh_ingest.tier import Container, Rejected
+
+_TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+_MAPPED_BYTES = 8 << 20
+
+
+class PacketFile(NamedTuple):
+    """A file to read packets from.
+
+    Attributes
+    ----------
+    path
+        Where it is.
+    is_tar
+        Whether it holds members, each a file.
+    """
+
+    path: Path
+    is_tar: bool
+
+
+def find_files(paths: Iterable[Path]) -> list[PacketFile]:
+    """Return the files to read: those named, and in folders, at any depth, those ending like Avro or tar.
+
+    Raises
+    ------
+    SettingsError
+        If a path does not exist or a folder cannot be read.
+    """
+    found: list[PacketFile] = []
+    for path in paths:
+        try:
+            if path.is_dir():
+                found += [_file(item) for item in _walk(path)]
+            elif path.exists():
+                found.append(_file(path))
+            else:
+                raise SettingsError("there is no such file or folder", where=str(path))
+        except OSError as error:
+            raise SettingsError(f"cannot be read: {error.strerror}", where=str(error.filename or path)) from None
+    return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for item in sorted(folder.iterdir()):
+        if item.is_dir():
+            yield from _walk(item)
+        elif item.name.lower().endswith((".avro", *_TAR_ENDINGS)):
+            yield item
+
+
+def _file(path: Path) -> PacketFile:
+    return PacketFile(path, path.name.lower().endswith(_TAR_ENDINGS))
+
+
+def read_containers(file: PacketFile) -> Iterator[Container | Rejected]:
+    """Yield the containers of a file; what cannot be read is rejected with its reason."""
+    if file.is_tar:
+        yield from _members(file.path)
+        return
+    try:
+        yield from _mapped(file.path)
+    except OSError as error:
+        yield _unreadable(str(file.path), f"cannot be read: {error.strerror}")
+
+
+def _mapped(path: Path) -> Iterator[Container]:
+    """Yield a file as a container; a big one stays on disk and is read as it is decoded."""
+    with path.open("rb") as stream:
+        if path.stat().st_size <= _MAPPED_BYTES:
+            yield Container(str(path), stream.read())
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield Container(str(path), data)  # type: ignore[arg-type]  # it slices into bytes
+
+
+def _members(path: Path) -> Iterator[Container | Rejected]:
+    try:
+        with tarfile.open(path, "r|*") as archive:
+            for member in archive:
+                stream = archive.extractfile(member) if member.isfile() else None
+                if stream is not None and _is_packet(member.name):
+                    yield Container(f"{path}!{member.name}", stream.read())
+    except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        yield _unreadable(str(path), f"damaged tar: {' '.join(str(error).split())}")
+
+
+def _is_packet(name: str) -> bool:
+    """Return whether a member is meant as a packet: hidden files (a tar's own leavings) are not."""
+    return not name.rsplit("/", 1)[-1].startswith(".")
+
+
+def _unreadable(name: str, problem: str) -> Rejected:
+    return Rejected(Source(name, 0), UndecodableAlertError(problem), b"")

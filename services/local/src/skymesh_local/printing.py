@@ -1,0 +1,99 @@
+"""What commands print for people."""
+
+from __future__ import annotations
+
+import csv
+import inspect
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from skymesh.jobs.plan import ChannelPlan, JobPlan
+from skymesh.units import catalogue
+from skymesh_local.run import Finished
+
+_ROWS = 12
+_WIDEST = 24
+
+
+def print_run(finished: Finished) -> None:
+    """Print the numbers of a run, and the beginning of its tables."""
+    console, numbers = Console(), finished.numbers
+    alerts = numbers["alerts"]
+    console.print(
+        f"[bold]{numbers['run']}[/]  {alerts['read']} packets read, {alerts['published']} published,"
+        f" {alerts['duplicate']} duplicate, {alerts['dead']} dead, in {numbers['seconds']} s"
+    )
+    for name, channel in numbers["channels"].items():
+        console.print(
+            f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected, {channel['states']} states"
+        )
+    for product in finished.products:
+        if product.endswith(".csv"):
+            _print_csv(console, finished.folder / product)
+    console.print(f"files in {finished.folder}: {', '.join(finished.products) or 'the store alone'}", soft_wrap=True)
+
+
+def _print_csv(console: Console, path: Path) -> None:
+    with path.open(newline="") as stream:
+        rows = list(_head(csv.DictReader(stream)))
+    if not rows:
+        return
+    columns = [name for name in rows[0] if _is_short(name, rows)]
+    table = Table(title=f"{path.name}: the first {len(rows)} rows", title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_short(row[column]) for column in columns))
+    console.print(table)
+
+
+def _head(reader: csv.DictReader[str]) -> list[dict[str, str]]:
+    return [row for row, _ in zip(reader, range(_ROWS), strict=False)]
+
+
+def _is_short(column: str, rows: list[dict[str, str]]) -> bool:
+    return any(row[column] for row in rows) and all(len(_short(row[column])) <= _WIDEST for row in rows)
+
+
+def _short(text: str) -> str:
+    try:
+        return text if text.lstrip("-").isdigit() else f"{float(text):.3f}"
+    except ValueError:
+        return text
+
+
+def print_plan(plan: JobPlan) -> None:
+    """Print a job's plan."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"job:{plan.id.hex()}  {plan.name}")
+    for channel in plan.channels:
+        _print_channel(console, channel)
+    for summary in plan.summaries:
+        ref = summary.summary.ref
+        console.print(f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)} to {', '.join(summary.outlets)}")
+
+
+def _print_channel(console: Console, channel: ChannelPlan) -> None:
+    console.print(f"  {channel.name}  sees {', '.join(sorted(channel.grants))}{', follows' if channel.follow else ''}")
+    for role, configured in (("filter", channel.filter), ("combine", channel.combiner), ("curve", channel.tabulator)):
+        console.print(f"    {role} = {configured.ref.unit} {configured.ref.version}")
+    for instance in channel.instances:
+        wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
+        console.print(f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})")
+
+
+def print_units(name: str) -> None:
+    """Print the installed units, or one of them with its parameters."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    if not name:
+        for unit_name in catalogue.installed():
+            doc = inspect.getdoc(catalogue.load(unit_name)) or ""
+            console.print(f"{unit_name:20} {doc.splitlines()[0] if doc else ''}")
+        return
+    unit = catalogue.load(name)
+    console.print(f"{name} {unit.version}  ({unit.__module__})\n\n{inspect.getdoc(unit) or ''}\n")
+    for parameter, field in unit.model_fields.items():
+        default = "must be given" if field.is_required() else f"default {field.default!r}"
+        console.print(f"  {parameter}: {inspect.formatannotation(field.annotation)}, {default}")

@@ -1,0 +1,55 @@
+"""Keeping in the store what a job selected: configs, versions and the code that stood under them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from msgspec.structs import replace as with_fields
+
+from skymesh.jobs.plan import ChannelPlan, Configured, JobPlan
+from skymesh.model.execution import UnitRef
+from skymesh.model.run import ConfigRecord, JobRecord, UnitRecord
+from skymesh.store.store import Store
+from skymesh.telemetry.logs import get_log
+from skymesh.units import catalogue
+from skymesh.units.unit import Unit
+
+
+async def register_job(store: Store, plan: JobPlan) -> JobPlan:
+    """Store a job with its configs and units; return the plan with the versions under which it runs.
+
+    A unit whose code changed under an unchanged version runs as ``version+digest``: its results are
+    not taken for those of the code that the store knows under that version.
+    """
+    refs = {ref: await _versioned(store, ref) for ref, _ in plan.units()}
+    plan = _with_refs(plan, refs)
+    configs = {ref.config: ConfigRecord(ref.config, catalogue.parameters(unit)) for ref, unit in plan.units()}
+    units = {(ref.unit, ref.version): UnitRecord(ref.unit, ref.version, ref.code) for ref, _ in plan.units()}
+    await store.write([*configs.values(), *units.values(), JobRecord(plan.id, plan.name, plan.resolved)])
+    return plan
+
+
+async def _versioned(store: Store, ref: UnitRef) -> UnitRef:
+    known = await store.get(UnitRecord, unit=ref.unit, version=ref.version)
+    if known is None or known.code == ref.code:
+        return ref
+    version = f"{ref.version}+{ref.code.hex()[:12]}"
+    get_log().warning("code changed under an unchanged version", unit=ref.unit, runs_as=version)
+    return with_fields(ref, version=version)
+
+
+def _with_refs(plan: JobPlan, refs: dict[UnitRef, UnitRef]) -> JobPlan:
+    def configured(one: Configured[Unit]) -> Configured[Unit]:
+        return Configured(refs[one.ref], one.unit)
+
+    def channel(one: ChannelPlan) -> ChannelPlan:
+        return replace(
+            one,
+            filter=configured(one.filter),  # type: ignore[arg-type]  # the unit stays the one it was
+            combiner=configured(one.combiner),  # type: ignore[arg-type]
+            tabulator=configured(one.tabulator),  # type: ignore[arg-type]
+            instances=tuple(replace(instance, ref=refs[instance.ref]) for instance in one.instances),
+        )
+
+    summaries = tuple(replace(s, summary=configured(s.summary)) for s in plan.summaries)  # type: ignore[arg-type]
+    return replace(plan, channels=tuple(channel(one) for one in plan.channels), summaries=summaries)

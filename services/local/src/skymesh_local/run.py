@@ -1,0 +1,199 @@
+"""One embedded run, from the job file to its numbers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.loader import builtin_jobs, load_job
+from skymesh.jobs.plan import JobPlan, plan_job
+from skymesh.model.ids import ENCODING_VERSION, digest_of
+from skymesh.model.run import Log, Origin, Run, RunSummary, SourceCount, run_id
+from skymesh.runtime.tier import Context
+from skymesh.surveys.ztf.simulated_night import simulated_night
+from skymesh.telemetry.logs import get_log
+from skymesh.telemetry.progress import meter
+from skymesh_ingest.tier import Container, Rejected
+from skymesh_local.app import Embedded, open_embedded, run_tiers
+from skymesh_local.digests import run_numbers
+from skymesh_local.intake import Intake
+from skymesh_local.packet_files import PacketFile, find_files, read_containers
+from skymesh_local.products import write_products
+from skymesh_local.registry import register_job
+from skymesh_local.replay import replay_log
+from skymesh_local.settings import OUT, RunSettings, store_path
+
+STORE_NAME = "store.db"
+
+
+class Finished(NamedTuple):
+    """A run that is complete.
+
+    Attributes
+    ----------
+    numbers
+        What ``--json`` prints.
+    folder
+        Where its files are.
+    products
+        Their names.
+    """
+
+    numbers: dict[str, Any]
+    folder: Path
+    products: tuple[str, ...]
+
+
+def find_job(name: str) -> Path | Traversable:
+    """Return a job's file: a path, or the name of a built-in job.
+
+    Raises
+    ------
+    JobError
+        If there is neither.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    jobs = builtin_jobs("skymesh_local")
+    if name in jobs:
+        return jobs[name]
+    raise JobError(f"neither a file nor a built-in job; built in: {', '.join(sorted(jobs))}", where=name)
+
+
+def load_plan(name: str, parameters: dict[str, str]) -> JobPlan:
+    """Read and resolve a job.
+
+    Raises
+    ------
+    JobError
+        With one line for every mistake.
+    """
+    source = find_job(name)
+    return plan_job(load_job(source, parameters), source.name)
+
+
+async def run_job(settings: RunSettings) -> Finished:
+    """Run a job to the end, or on from where a killed run stopped.
+
+    Raises
+    ------
+    SettingsError
+        If the job, a path or the store is wrong.
+    TransientError
+        If the store cannot be written.
+    """
+    plan = load_plan(settings.job, settings.parameters)
+    if settings.log and settings.alerts:
+        raise SettingsError("a log is replayed as it is: give either --log or --alerts", where="--log")
+    if settings.log and not settings.store:
+        raise SettingsError("say in which store the log lies, with --store", where="--log")
+    files = find_files(settings.alerts)
+    if settings.alerts and not files:
+        raise SettingsError("no Avro file and no tar in there", where=", ".join(map(str, settings.alerts)))
+    folder = settings.out or OUT / _folder_name(settings, plan)
+    _make(folder)
+    embedded = open_embedded(_store_file(settings, folder))
+    try:
+        return await _run(settings, plan, files, folder, embedded)
+    finally:
+        await embedded.close()
+
+
+async def _run(
+    settings: RunSettings, plan: JobPlan, files: list[PacketFile], folder: Path, embedded: Embedded
+) -> Finished:
+    start = time.perf_counter()
+    origin: Origin = "real" if files else "simulated"
+    if settings.log:
+        log, sources, origin = await replay_log(store_path(settings.store), settings.log, embedded)
+    else:
+        log, sources = await _take_in(embedded, files)
+    plan = await register_job(embedded.store, plan)
+    run = Run(
+        id=run_id(plan.id, log.id, origin, settings.name),
+        job=plan.id,
+        log=log.id,
+        job_name=plan.name,
+        origin=origin,
+        name=settings.name,
+        encoding=ENCODING_VERSION,
+        sources=sources,
+    )
+    await embedded.store.write([run])
+    _name_by_run(settings, folder, run)
+    summary = await embedded.store.get(RunSummary, run=run.id)
+    if summary is None:
+        with meter("alerts", log.length) as progress:
+            await run_tiers(
+                embedded,
+                Context(run.id, log.id),
+                plan,
+                workers=settings.workers,
+                batch_records=settings.batch_records,
+                on_alerts=progress.advance,
+            )
+        numbers = await run_numbers(embedded.store, run)
+        # First byte read to last commit: the summary itself is that commit.
+        numbers["seconds"] = round(time.perf_counter() - start, 3)
+        summary = RunSummary(run.id, numbers)
+        products = await write_products(embedded.store, run, plan, folder)
+        await embedded.store.write([summary])
+    else:
+        products = await write_products(embedded.store, run, plan, folder)
+    get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
+    return Finished(summary.numbers, folder, products)
+
+
+async def _take_in(embedded: Embedded, files: list[PacketFile]) -> tuple[Log, tuple[SourceCount, ...]]:
+    intake = Intake(embedded.store, embedded.bus)
+    try:
+        with meter("packets", len(files) or None) as progress:
+            if not files:
+                await intake.read(_simulated())
+            for file in files:
+                await intake.read(read_containers(file))
+                progress.advance(1)
+        log, sources = await intake.finish()
+    finally:
+        intake.close()
+    dead = sum(source.dead for source in sources)
+    if dead:
+        get_log().warning("packets could not be read; skymesh audit names them", dead=dead)
+    return log, sources
+
+
+def _simulated() -> Iterator[Container | Rejected]:
+    for number, packet in enumerate(simulated_night()):
+        yield Container(f"simulated/{number:03d}.avro", packet)
+
+
+def _folder_name(settings: RunSettings, plan: JobPlan) -> str:
+    """Return a name that is the same for the same command, before it is known which run it is."""
+    if settings.name:
+        return settings.name
+    paths = sorted(str(path.resolve()) for path in settings.alerts)
+    return f"{plan.name}-{digest_of('digest', [plan.id, paths, settings.log]).hex()[:8]}"
+
+
+def _name_by_run(settings: RunSettings, folder: Path, run: Run) -> None:
+    """Let the run's folder be found under the run's id too."""
+    link = OUT / run.id.hex()
+    if settings.out is None and not link.exists() and not link.is_symlink():
+        link.symlink_to(folder.name)
+
+
+def _store_file(settings: RunSettings, folder: Path) -> Path:
+    if settings.store and not settings.log:
+        return store_path(settings.store)
+    return folder / STORE_NAME
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"cannot be written: {error.strerror}", where=str(folder)) from None

@@ -1,0 +1,69 @@
+"""Settings of the embedded mesh."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from skymesh.errors import SettingsError
+from skymesh.runtime.loop import BATCH_RECORDS
+
+OUT = Path("skymesh-out")
+"""Where runs put their files unless they are told."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the command line says of a run.
+
+    Attributes
+    ----------
+    job
+        A job file, or the name of a built-in job.
+    alerts
+        Avro files, folders, tars; empty for the simulated night.
+    store
+        URL of the store; empty for one in the run's folder.
+    name
+        Makes the run apart from others of the same job and log.
+    log
+        A run whose log is replayed, in `store`; empty for none.
+    out
+        The run's folder; None for one under `OUT`.
+    parameters
+        Values for the job's parameters.
+    workers
+        Processes for units; 1 runs them in this one.
+    batch_records
+        Most records in a batch.
+    """
+
+    job: str
+    alerts: tuple[Path, ...] = ()
+    store: str = ""
+    name: str = ""
+    log: str = ""
+    out: Path | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+    workers: int = 1
+    batch_records: int = BATCH_RECORDS
+
+
+def store_path(url: str) -> Path:
+    """Return the file of an embedded store.
+
+    Raises
+    ------
+    SettingsError
+        If the URL is of another kind.
+    """
+    scheme, _, path = url.partition(":")
+    if scheme != "sqlite" or not path:
+        raise SettingsError("a store of the embedded mesh is given as sqlite:PATH", where=url)
+    return Path(path)
+
+
+def log_level() -> str:
+    """Return the level of the logs, from ``SKYMESH_LOG_LEVEL``."""
+    return os.environ.get("SKYMESH_LOG_LEVEL", "warning")

@@ -1,0 +1,1 @@
+"""The sink of the provenance topic: keeps the journal in the store."""

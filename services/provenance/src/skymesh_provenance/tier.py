@@ -1,0 +1,24 @@
+"""The decisions of the provenance sink: every entry is kept under its id."""
+
+from __future__ import annotations
+
+from skymesh.model.execution import JournalEntry
+from skymesh.runtime.tier import Batch, Outcome
+from skymesh.runtime.topics import PROVENANCE
+from skymesh.store.store import Found, Keys
+
+
+class Provenance:
+    """Keeps journal entries."""
+
+    name = "provenance"
+    reads = PROVENANCE
+    record_type = JournalEntry
+
+    def needs(self, batch: Batch[JournalEntry], found: Found) -> Keys:  # noqa: ARG002 - entries say it all
+        """Return nothing: the entries say it all."""
+        return Keys()
+
+    def process(self, batch: Batch[JournalEntry], found: Found) -> Outcome:  # noqa: ARG002 - nothing was asked for
+        """Store the entries."""
+        return Outcome(documents=batch.records)

@@ -1,0 +1,66 @@
+"""What an alert adds to its stock: a pure function of the alerts of the stock before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from skymesh.model.alert import Alert, Arrival
+from skymesh.model.ids import Digest
+from skymesh.model.point import DataPoint, MeasurementKey, Rank
+from skymesh.model.position import Position
+
+_Version = tuple[tuple[str, ...], tuple[Rank, bytes]]
+
+
+class StockRegister:
+    """The alerts and points of one stock up to a position.
+
+    Parameters
+    ----------
+    arrivals
+        The stock's rows below the position, in order.
+    """
+
+    def __init__(self, arrivals: Iterable[Arrival] = ()) -> None:
+        self._alerts: set[Digest] = set()
+        self._points: set[Digest] = set()
+        self._versions: dict[MeasurementKey, list[_Version]] = {}
+        for arrival in arrivals:
+            self._alerts.add(arrival.alert.id)
+            for point in arrival.alert.points:
+                self._add(point)
+
+    def register(self, log: Digest, position: Position, alert: Alert) -> Arrival:
+        """Take in the next alert of the stock; return the row that says what it added."""
+        is_duplicate = alert.id in self._alerts
+        new = () if is_duplicate else tuple(self._new(alert.points))
+        self._alerts.add(alert.id)
+        trigger = alert.trigger
+        return Arrival(
+            log=log,
+            stock=alert.stock,
+            position=position,
+            alert=msgspec.structs.replace(alert, points=new),
+            trigger=trigger.id,
+            trigger_labels=trigger.labels,
+            is_duplicate=is_duplicate,
+        )
+
+    def _new(self, points: Iterable[DataPoint]) -> Iterator[DataPoint]:
+        for point in points:
+            if point.id not in self._points and not self._is_outranked(point):
+                self._add(point)
+                yield point
+
+    def _is_outranked(self, point: DataPoint) -> bool:
+        """Return whether a higher version with the same labels is there: then nobody would see this one."""
+        versions = self._versions.get(point.key)
+        return versions is not None and any(
+            labels == point.labels and order > point.order for labels, order in versions
+        )
+
+    def _add(self, point: DataPoint) -> None:
+        self._points.add(point.id)
+        self._versions.setdefault(point.key, []).append((point.labels, point.order))

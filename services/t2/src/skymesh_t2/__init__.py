@@ -1,0 +1,1 @@
+"""T2: runs the analysers of every channel on its states."""

@@ -1,0 +1,167 @@
+"""Settling the executions of a batch: the remembered, the missing, and those that must run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from skymesh.jobs.plan import ChannelPlan, Instance
+from skymesh.model.execution import InputEntry, Line, Result, content_digest, execution_id
+from skymesh.model.ids import Digest, text_id
+from skymesh.model.position import Position
+from skymesh.runtime.execute import Executor, Finished, Task
+from skymesh.runtime.guard import guarded
+from skymesh.units.wiring import InputKind
+from skymesh_t2.inputs import StateMaterial, arguments, entries, missing
+
+
+@dataclass(eq=False)
+class Site:
+    """One state of one channel, on which the channel's analysers are to run.
+
+    Attributes
+    ----------
+    channel, stock, position, state
+        Where.
+    material
+        What inputs are made from; None where only ids are asked for.
+    settled
+        The results so far, by instance.
+    lines
+        What the journal says of each, by instance.
+    """
+
+    channel: ChannelPlan
+    stock: str
+    position: Position
+    state: Digest
+    material: StateMaterial | None
+    settled: dict[str, Result] = field(default_factory=dict)
+    lines: dict[str, Line] = field(default_factory=dict)
+
+
+def ids_within_reach(sites: Iterable[Site], found: Mapping[Digest, Result]) -> Iterator[Digest]:
+    """Yield the executions whose ids follow from what was found: those that build on nothing else."""
+    for site in sites:
+        for instance in site.channel.instances:
+            if all(source in site.settled for wire in instance.wires for source in wire.sources):
+                id_ = execution_id(instance.ref, entries(instance, site.channel, site.state, site.settled))
+                yield id_
+                if id_ in found:
+                    site.settled[instance.name] = found[id_]
+
+
+class Settler:
+    """Settles executions, each id once.
+
+    Parameters
+    ----------
+    run
+        For which run.
+    found
+        Results in the store under ids that may come up.
+    executor
+        What runs units.
+    """
+
+    def __init__(self, run: Digest, found: Mapping[Digest, Result], executor: Executor) -> None:
+        self._run = run
+        self._found = found
+        self._executor = executor
+        self._settled: dict[Digest, Result] = {}
+        self._differs: dict[Digest, str] = {}
+        self.fresh: list[Result] = []
+
+    def settle(self, sites: list[Site]) -> None:
+        """Settle every analyser of every site, those first that others build on."""
+        depth = max((i.level for site in sites for i in site.channel.instances), default=-1)
+        for level in range(depth + 1):
+            due = [(site, i) for site in sites for i in site.channel.instances if i.level == level]
+            self._settle_level(due)
+
+    def _settle_level(self, due: list[tuple[Site, Instance]]) -> None:
+        ids: list[Digest] = []
+        first_for: dict[Digest, tuple[Site, Instance, dict[str, InputEntry]]] = {}
+        for site, instance in due:
+            inputs = entries(instance, site.channel, site.state, site.settled)
+            id_ = execution_id(instance.ref, inputs)
+            ids.append(id_)
+            if id_ not in self._settled and id_ not in first_for and not self._is_remembered(id_, instance):
+                first_for[id_] = (site, instance, inputs)
+        self._run_all(first_for)
+        for (site, instance), id_ in zip(due, ids, strict=True):
+            result = self._settled[id_]
+            site.settled[instance.name] = result
+            site.lines[instance.name] = self._line(site, result, is_memoised=id_ not in first_for)
+            first_for.pop(id_, None)
+
+    def _is_remembered(self, id_: Digest, instance: Instance) -> bool:
+        """Return whether the store's result stands: made by equal code, and not ended from outside."""
+        result = self._found.get(id_)
+        if result is None or result.is_transient or result.ref.code != instance.ref.code:
+            return False
+        self._settled[id_] = result
+        return True
+
+    def _run_all(self, due: Mapping[Digest, tuple[Site, Instance, dict[str, InputEntry]]]) -> None:
+        tasks, unable = [], {}
+        for id_, (site, instance, _) in due.items():
+            why = missing(instance, site.settled)
+            if why:
+                unable[id_] = Finished("missing", why, None, 0.0)
+                continue
+            task, problem = guarded(lambda id_=id_, site=site, instance=instance: _task(id_, site, instance))  # type: ignore[misc]
+            if task is None:
+                unable[id_] = Finished("failed", problem, None, 0.0)
+            else:
+                tasks.append(task)
+        ended = unable | dict(zip((t.id for t in tasks), self._executor.run(tasks), strict=True))
+        for id_, (site, instance, inputs) in due.items():
+            self._take(self._result(id_, site, instance, inputs, ended[id_]))
+
+    def _result(
+        self, id_: Digest, site: Site, instance: Instance, inputs: dict[str, InputEntry], ended: Finished
+    ) -> Result:
+        return Result(
+            id=id_,
+            stock=site.stock,
+            ref=instance.ref,
+            inputs=inputs,
+            outcome=ended.outcome,
+            reason=ended.reason,
+            content=ended.content,
+            digest=content_digest(ended.outcome, ended.content),
+            run=self._run,
+            position=site.position,
+            seconds=ended.seconds,
+            is_transient=ended.is_transient,
+        )
+
+    def _take(self, result: Result) -> None:
+        """Keep a new result, unless the store holds another under its id: the first one stays."""
+        earlier = self._found.get(result.id)
+        if earlier is None or earlier.is_transient:
+            self._settled[result.id] = result
+            self.fresh.append(result)
+            return
+        self._settled[result.id] = earlier
+        if earlier.digest != result.digest:
+            self._differs[result.id] = f"not reproducible: {result.ref.unit} computed {result.digest.hex()} this time"
+
+    def _line(self, site: Site, result: Result, *, is_memoised: bool) -> Line:
+        return Line(
+            text_id("state", site.state),
+            (text_id("result", result.id),),
+            result.outcome,
+            self._differs.get(result.id, result.reason),
+            is_memoised,
+            0.0 if is_memoised else result.seconds,
+        )
+
+
+def _task(id_: Digest, site: Site, instance: Instance) -> Task:
+    if site.material is None:
+        raise ValueError("a site to settle needs its points")
+    random = tuple(w.hint.name for w in instance.wires if w.hint.kind is InputKind.RANDOM)
+    given = arguments(instance, site.channel, site.material, site.settled)
+    return Task(id_, instance.unit, instance.makes, given, random)

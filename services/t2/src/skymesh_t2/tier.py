@@ -1,0 +1,121 @@
+"""The decisions of T2: the results of every state that a channel reached."""
+
+from __future__ import annotations
+
+from skymesh.jobs.plan import JobPlan
+from skymesh.model.execution import JournalEntry, Line, Result, Settled
+from skymesh.model.point import DataPoint
+from skymesh.model.records import Completed, Reached, ReachedState
+from skymesh.model.state import State
+from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.runtime.execute import Executor
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.topics import RESULTS, STATES
+from skymesh.store.store import Found, Keys
+from skymesh_t2.inputs import StateMaterial
+from skymesh_t2.settling import Settler, Site, ids_within_reach
+
+
+class T2:
+    """Runs the analysers of every channel on the states it reached.
+
+    Parameters
+    ----------
+    context
+        The run and its log.
+    job
+        Its plan.
+    executor
+        What runs units: it computes and does no I/O.
+    """
+
+    name = "t2"
+    reads = STATES
+    record_type = Reached
+
+    def __init__(self, context: Context, job: JobPlan, executor: Executor) -> None:
+        self._context = context
+        self._channels = {channel.name: channel for channel in job.channels}
+        self._executor = executor
+
+    def needs(self, batch: Batch[Reached], found: Found) -> Keys:
+        """Return results that may be remembered, and stocks whose points did not travel."""
+        sites = [site for record in batch.records for site in self._sites(record, None)]
+        return Keys(
+            arrivals=frozenset(record.stock for record in batch.records if record.points is None),
+            results=frozenset(ids_within_reach(sites, found.results)),
+            until=batch.records[-1].position,
+        )
+
+    def process(self, batch: Batch[Reached], found: Found) -> Outcome:
+        """Settle all executions of the batch and publish what is complete, which is everything."""
+        watch = Stopwatch()
+        sites = [self._sites(record, _points(record, found)) for record in batch.records]
+        settler = Settler(self._context.run, found.results, self._executor)
+        settler.settle([site for of_record in sites for site in of_record])
+        settled, records = [], []
+        for record, of_record in zip(batch.records, sites, strict=True):
+            settled.append(self._settled(record, of_record))
+            records.append(Publication(RESULTS, record.stock, _completed(record, of_record)))
+        return Outcome(
+            documents=(*settler.fresh, *settled),
+            records=tuple(records),
+            journal=self._journal(batch, [site for of_record in sites for site in of_record], watch),
+        )
+
+    def _sites(self, record: Reached, points: tuple[DataPoint, ...] | None) -> list[Site]:
+        sites = []
+        for reached in record.states:
+            material = None if points is None else _material(record, reached, points)
+            for name in reached.channels:
+                sites.append(Site(self._channels[name], record.stock, record.position, reached.id, material))
+        return sites
+
+    def _settled(self, record: Reached, sites: list[Site]) -> Settled:
+        results: dict[str, dict[bytes, dict[str, tuple[bytes, str, bytes]]]] = {}
+        for site in sites:
+            told = {name: (result.id, result.outcome, result.digest) for name, result in site.settled.items()}
+            results.setdefault(site.channel.name, {})[site.state] = told
+        return Settled(self._context.run, record.position, record.stock, record.alert, results)  # type: ignore[arg-type]
+
+    def _journal(self, batch: Batch[Reached], sites: list[Site], watch: Stopwatch) -> tuple[JournalEntry, ...]:
+        journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
+        lines: dict[tuple[str, str], list[Line]] = {}
+        for site in sites:
+            for name, line in site.lines.items():
+                lines.setdefault((site.channel.name, name), []).append(line)
+        entries = []
+        for channel in self._channels.values():
+            for instance in channel.instances:
+                told = lines.get((channel.name, instance.name), [])
+                seconds = sum(line.seconds for line in told)
+                entry = journalist.entry(channel.name, instance.name, instance.ref, told, watch.started_utc, seconds)
+                entries.append(entry)
+        if not entries:
+            entries.append(journalist.entry("", "pass", None, (), watch.started_utc, watch.seconds()))
+        return tuple(entries)
+
+
+def _points(record: Reached, found: Found) -> tuple[DataPoint, ...]:
+    """Return a record's points, from the store where they did not travel."""
+    if record.points is not None:
+        return record.points
+    known = {p.id: p for arrival in found.arrivals[record.stock] for p in arrival.alert.points}
+    return tuple(known[id_] for id_ in record.point_ids)
+
+
+def _material(record: Reached, reached: ReachedState, points: tuple[DataPoint, ...]) -> StateMaterial:
+    members = tuple(points[index] for index in reached.members)
+    return StateMaterial(State(reached.id, record.stock, tuple(sorted(p.id for p in members))), members)
+
+
+def _completed(record: Reached, sites: list[Site]) -> Completed:
+    results: dict[str, dict[bytes, dict[str, tuple[bytes, str]]]] = {}
+    for site in sites:
+        told = {name: _brief(result) for name, result in site.settled.items()}
+        results.setdefault(site.channel.name, {})[site.state] = told
+    return Completed(record.position, record.stock, record.alert, results)  # type: ignore[arg-type]
+
+
+def _brief(result: Result) -> tuple[bytes, str]:
+    return (result.id, result.outcome)

@@ -1,0 +1,1 @@
+"""Built-in analysers and the tabulator of difference photometry."""

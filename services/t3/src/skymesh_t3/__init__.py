@@ -1,0 +1,1 @@
+"""T3: reacts to completed states; here with products of a whole run."""

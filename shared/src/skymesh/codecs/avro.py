@@ -1,0 +1,231 @@
+"""Avro object containers, read record by record, with every damage accounted for.
+
+Opening a container with a general reader costs more than decoding it, because its schema is parsed
+each time. Alerts come with one container each and the same few schemas, so what a header leads to
+is kept under the header's bytes.
+
+Source of the format: Apache Avro 1.11 specification, "Object Container Files".
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import cramjam
+import fastavro
+
+from skymesh.codecs.avro_decoder import CorruptRecordError, Decoder, compile_decoder, read_bytes, read_long
+from skymesh.errors import UndecodableAlertError
+
+MAGIC = b"Obj\x01"
+_SYNC_SIZE = 16
+_DAMAGE = (CorruptRecordError, IndexError, struct.error, UnicodeDecodeError, EOFError, ValueError,
+           TypeError, KeyError, OverflowError, MemoryError, zlib.error, cramjam.DecompressionError)  # fmt: skip
+
+
+Tables = tuple[tuple[str, tuple[str, ...]], ...]
+"""Lists of records to read as tuples: (field of the record, columns)."""
+
+
+class Header:
+    """What the header of a container says; kept, with its decoders, for all containers that share it.
+
+    Attributes
+    ----------
+    schema
+        The writer schema as parsed JSON.
+    codec
+        Name of the block compression.
+    """
+
+    def __init__(self, schema: Any, codec: str) -> None:
+        self.schema = schema
+        self.codec = codec
+        self._decoders: dict[Tables, Decoder] = {}
+
+    def decoder(self, tables: Tables) -> Decoder:
+        """Return the decoder of the schema's records, compiled where it can be."""
+        if tables not in self._decoders:
+            compiled = compile_decoder(self.schema, dict(tables))
+            self._decoders[tables] = compiled or _general_decoder(self.schema, tables)
+        return self._decoders[tables]
+
+
+class Record(NamedTuple):
+    """One decoded record and its number in the container, from 0."""
+
+    index: int
+    value: dict[str, Any]
+
+
+class Damage(NamedTuple):
+    """Where a container cannot be read any further.
+
+    Attributes
+    ----------
+    index
+        Number of the first record that is lost.
+    error
+        What is wrong.
+    payload
+        The bytes from the damaged block on, at most `MAX_PAYLOAD`.
+    """
+
+    index: int
+    error: UndecodableAlertError
+    payload: bytes
+
+
+MAX_PAYLOAD = 1 << 20
+
+
+def read_header(data: bytes) -> tuple[Header, int]:
+    """Read the header of a container.
+
+    Returns
+    -------
+    Header and the offset of the first block's sync marker.
+
+    Raises
+    ------
+    UndecodableAlertError
+        If the bytes are no Avro container.
+    """
+    if not data:
+        raise UndecodableAlertError("an empty file")
+    if data[: len(MAGIC)] != MAGIC:
+        raise UndecodableAlertError("not an Avro container: it does not begin with 'Obj' and 1")
+    try:
+        meta, offset = _read_metadata(data, len(MAGIC))
+        return _header(meta["avro.schema"], meta.get("avro.codec", b"null")), offset
+    except _DAMAGE as error:
+        raise UndecodableAlertError(f"a damaged container header ({_brief(error)})") from error
+
+
+def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Record | Damage]:
+    """Yield the records of a container; if it is damaged, a last `Damage` behind the readable ones.
+
+    Parameters
+    ----------
+    data
+        The whole container.
+    tables
+        Says for a header which lists of records to read as tuples.
+
+    Raises
+    ------
+    UndecodableAlertError
+        If not even the header can be read.
+    PacketError
+        As `tables` raises it.
+    """
+    header, offset = read_header(data)
+    decode = header.decoder(tables(header))
+    sync = data[offset : offset + _SYNC_SIZE]
+    offset += _SYNC_SIZE
+    index = 0
+    while offset < len(data):
+        start = offset
+        try:
+            count, offset = read_long(data, offset)
+            block, offset = read_bytes(data, offset)
+            if count < 0:
+                raise CorruptRecordError("a negative number of records")
+            block = _decompress(header.codec, block)
+        except _DAMAGE as error:
+            yield _damage(index, error, data, start)
+            return
+        for item in _iter_block(block, count, decode):
+            if isinstance(item, Exception):
+                yield _damage(index, item, data, start)
+                return
+            yield Record(index, item)
+            index += 1
+        if data[offset : offset + _SYNC_SIZE] != sync:
+            yield _damage(index, CorruptRecordError("a block without its sync marker"), data, start)
+            return
+        offset += _SYNC_SIZE
+
+
+def _iter_block(block: bytes, count: int, decode: Decoder) -> Iterator[dict[str, Any] | Exception]:
+    """Yield the records of one block, and the error that ends it before its count."""
+    offset = 0
+    for number in range(count):
+        try:
+            value, offset = decode(block, offset)
+            if offset > len(block):
+                raise CorruptRecordError("a record that ends beyond its block")
+            if number == count - 1 and offset != len(block):
+                raise CorruptRecordError("bytes behind the last record of a block")
+        except _DAMAGE as error:
+            yield error
+            return
+        yield value
+
+
+def _read_metadata(data: bytes, offset: int) -> tuple[dict[str, bytes], int]:
+    meta: dict[str, bytes] = {}
+    while True:
+        count, offset = read_long(data, offset)
+        if count == 0:
+            return meta, offset
+        if count < 0:
+            count = -count
+            _, offset = read_long(data, offset)
+        for _ in range(min(count, len(data))):
+            key, offset = read_bytes(data, offset)
+            meta[key.decode()], offset = read_bytes(data, offset)
+
+
+@functools.lru_cache(maxsize=256)
+def _header(schema: bytes, codec: bytes) -> Header:
+    return Header(json.loads(schema), codec.decode())
+
+
+def _general_decoder(schema: Any, tables: Tables) -> Decoder:
+    """Return a decoder of the same form on fastavro, for schemas that are not compiled."""
+    parsed = fastavro.parse_schema(schema)
+
+    def decode(data: bytes, offset: int) -> tuple[Any, int]:
+        stream = io.BytesIO(data)
+        stream.seek(offset)
+        record: Any = fastavro.schemaless_reader(stream, parsed, None)
+        for name, columns in tables:
+            rows = record.get(name)
+            if rows is not None:
+                record[name] = [tuple(row.get(column) for column in columns) for row in rows]
+        return record, stream.tell()
+
+    return decode
+
+
+def _decompress(codec: str, block: bytes) -> bytes:
+    if codec == "null":
+        return block
+    if codec == "deflate":
+        return zlib.decompress(block, wbits=-15)
+    if codec == "snappy":
+        # The last four bytes are a CRC-32 of the plain data.
+        plain = bytes(cramjam.snappy.decompress_raw(block[:-4]))
+        if zlib.crc32(plain) != int.from_bytes(block[-4:], "big"):
+            raise CorruptRecordError("a snappy block whose checksum is wrong")
+        return plain
+    if codec == "zstandard":
+        return bytes(cramjam.zstd.decompress(block))
+    raise CorruptRecordError(f"unknown codec {codec[:20]!r}")
+
+
+def _damage(index: int, error: Exception, data: bytes, start: int) -> Damage:
+    problem = f"damaged after {index} readable records ({_brief(error)})"
+    return Damage(index, UndecodableAlertError(problem), data[start : start + MAX_PAYLOAD])
+
+
+def _brief(error: Exception) -> str:
+    text = " ".join(str(error).split())[:120]
+    return text if isinstance(error, CorruptRecordError) else f"{type(error).__name__}: {text}"

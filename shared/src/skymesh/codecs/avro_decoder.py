@@ -1,0 +1,285 @@
+"""Decoders compiled from Avro writer schemas.
+
+Survey packets repeat one wide record (a ZTF history entry has some fifty nullable floats) up to
+hundreds of times, and a general decoder pays for each field anew. Here a writer schema is turned
+once into Python source in which neighbouring fixed-width fields are unpacked together, as long as
+all of them are there or all of them are null; any other mixture is read field by field. The values
+are those of `fastavro.schemaless_reader`, which the tests hold it to.
+
+Only what alert packets consist of is compiled. For any other schema `compile_decoder` returns None
+and the caller reads with fastavro.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+Decoder = Callable[[bytes, int], tuple[Any, int]]
+
+_FIXED = {"float": ("f", 4), "double": ("d", 8)}
+_Columns = tuple[str, ...]
+_Field = tuple[str, Any, _Columns | None]
+_Fields = list[_Field]
+_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
+_LONGEST_VARINT_BITS = 70
+_NO_TABLES: Mapping[str, _Columns] = {}
+_SHORT_STRING = """\
+size = data[p]
+if size < 128 and not size & 1 and p + (size >> 1) < len(data):
+    {target} = str(data[p + 1 : p + 1 + (size >> 1)], "utf-8"); p += 1 + (size >> 1)
+else:
+    {target}, p = read_bytes(data, p); {target} = {target}.decode()"""
+
+
+class UnsupportedSchemaError(ValueError):
+    """A schema holds a type that is not compiled; internal to this module."""
+
+
+class CorruptRecordError(ValueError):
+    """The bytes are no record of the schema."""
+
+
+def compile_decoder(schema: Any, tables: Mapping[str, _Columns] = _NO_TABLES) -> Decoder | None:
+    """Compile a decoder for one writer schema.
+
+    Parameters
+    ----------
+    schema
+        The schema as parsed JSON.
+    tables
+        Fields of the top record that are lists of records, with the columns to read of them: each
+        such record becomes a tuple of these columns, None where the schema does not have one.
+
+    Returns
+    -------
+    Decoder or None
+        ``decode(data, offset) -> (value, offset behind it)``; None where the schema holds types
+        (maps, enums, fixed, logical or recursive types) that are left to fastavro.
+
+    Notes
+    -----
+    A decoder raises `CorruptRecordError`, IndexError, `struct.error` or UnicodeDecodeError on bytes
+    that are no such record, and never reads or allocates beyond them.
+    """
+    source = _Source(tables)
+    try:
+        root = source.add(schema)
+    except UnsupportedSchemaError:
+        return None
+    return source.build(root)
+
+
+def read_long(data: bytes, offset: int) -> tuple[int, int]:
+    """Read one zigzag varint."""
+    byte = data[offset]
+    value, shift = byte & 0x7F, 7
+    while byte > 0x7F:
+        offset += 1
+        byte = data[offset]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+    if shift > _LONGEST_VARINT_BITS:
+        raise CorruptRecordError("a number of more than ten bytes")
+    return (value >> 1) ^ -(value & 1), offset + 1
+
+
+def read_bytes(data: bytes, offset: int) -> tuple[bytes, int]:
+    """Read a length and as many bytes."""
+    length, start = read_long(data, offset)
+    end = start + length
+    if length < 0 or end > len(data):
+        raise CorruptRecordError("a length beyond the end of the record")
+    return data[start:end], end
+
+
+def read_items(data: bytes, offset: int, item: Decoder) -> tuple[list[Any], int]:
+    """Read an array: blocks of items up to an empty one."""
+    items: list[Any] = []
+    while True:
+        count, offset = read_long(data, offset)
+        if count == 0:
+            return items, offset
+        if count < 0:
+            count = -count
+            _, offset = read_long(data, offset)
+        if count > len(data) - offset:
+            raise CorruptRecordError("an array longer than the record")
+        for _ in range(count):
+            value, offset = item(data, offset)
+            items.append(value)
+
+
+class _Source:
+    """The growing source text of one decoder, with the constants that it refers to."""
+
+    def __init__(self, tables: Mapping[str, _Columns]) -> None:
+        self._tables = tables
+        self.lines: list[str] = []
+        self._count = 0
+        self.names: dict[str, Any] = {
+            "read_long": read_long,
+            "read_bytes": read_bytes,
+            "read_items": read_items,
+            "Corrupt": CorruptRecordError,
+        }
+        self._records: dict[str, tuple[str, Any]] = {}
+        self._open: set[str] = set()
+
+    def build(self, root: str) -> Decoder:
+        text = "\n".join(self.lines)
+        exec(compile(text, "<avro decoder>", "exec"), self.names)  # noqa: S102 - our own text
+        decoder: Decoder = self.names[root]
+        return decoder
+
+    def constant(self, value: Any) -> str:
+        name = f"K{len(self.names)}"
+        self.names[name] = value
+        return name
+
+    def add(self, schema: Any, namespace: str = "", columns: _Columns | None = None) -> str:
+        """Add a function that decodes `schema`; return its name."""
+        self._count += 1
+        name = f"decode_{self._count}"
+        if isinstance(schema, dict) and schema.get("type") == "record":
+            body = list(self._record(schema, namespace, columns))
+        else:
+            body = [*self._value(("value", schema, columns), namespace), "return value, p"]
+        self.lines += [f"def {name}(data, p):", *(f"    {line}" for line in body)]
+        return name
+
+    def _record(self, schema: dict[str, Any], namespace: str, columns: _Columns | None) -> Iterator[str]:
+        namespace = schema.get("namespace", namespace)
+        full_name = _full_name(schema["name"], namespace)
+        self._records[full_name] = ("", schema)
+        tables = {} if self._open else self._tables
+        fields = [(f"v{i}", f["type"], tables.get(f["name"])) for i, f in enumerate(schema["fields"])]
+        self._open.add(full_name)
+        for is_nullable, run in groupby(fields, key=lambda field: _null_byte(field[1]) is not None):
+            groups = [list(group) for _, group in groupby(run, key=lambda field: _layout(field[1]))]
+            if is_nullable:
+                yield from self._nullable(groups, namespace)
+            else:
+                for group in groups:
+                    yield from self._present(group, namespace)
+        self._open.discard(full_name)
+        names = {f["name"]: target for f, (target, _, _) in zip(schema["fields"], fields, strict=True)}
+        if columns is None:
+            yield f"return {{{', '.join(f'{name!r}: {target}' for name, target in names.items())}}}, p"
+        else:
+            yield f"return ({''.join(f'{names.get(column)}, ' for column in columns)}), p"
+
+    def _nullable(self, groups: list[_Fields], namespace: str) -> Iterator[str]:
+        """Read neighbouring nullable fields: at once if all are null, else in smaller parts."""
+        members = [member for group in groups for member in group]
+        if len(members) == 1:
+            yield from self._value(members[0], namespace)
+            return
+        nulls = bytes(_null_byte(kind) or 0 for _, kind, _ in members)
+        yield f"if data[p] == {nulls[0]} and data.startswith({nulls!r}, p):"
+        yield f"    {' = '.join(target for target, _, _ in members)} = None; p += {len(members)}"
+        layout = _layout(members[0][1])
+        if len(groups) == 1 and layout is not None:
+            letter, width = layout
+            end = len(members) * (width + 1)
+            unpack = self.constant(struct.Struct("<" + f"x{letter}" * len(members)).unpack_from)
+            targets = ", ".join(target for target, _, _ in members)
+            # A branch byte stands before each value, so equal strides show whether all are there.
+            present = bytes(2 - null for null in nulls)
+            yield f"elif data[p : p + {end} : {width + 1}] == {present!r}:"
+            yield f"    {targets} = {unpack}(data, p); p += {end}"
+        if len(groups) == 1:
+            groups = [[member] for member in members]
+        middle = len(groups) // 2
+        yield "else:"
+        for half in (groups[:middle], groups[middle:]):
+            joined = [[m for group in half for m in group]] if _is_one_layout(half) else half
+            yield from (f"    {line}" for line in self._nullable(joined, namespace))
+
+    def _present(self, members: _Fields, namespace: str) -> Iterator[str]:
+        """Read neighbouring fields that are always there."""
+        layout = _layout(members[0][1])
+        if layout is None or len(members) == 1:
+            for member in members:
+                yield from self._value(member, namespace)
+            return
+        letter, width = layout
+        unpack = self.constant(struct.Struct("<" + letter * len(members)).unpack_from)
+        targets = ", ".join(target for target, _, _ in members)
+        yield f"{targets} = {unpack}(data, p); p += {len(members) * width}"
+
+    def _value(self, field: _Field, namespace: str) -> Iterator[str]:
+        target, kind, columns = field
+        if isinstance(kind, list):
+            yield from self._union(field, namespace)
+            return
+        name = kind if isinstance(kind, str) else kind.get("type")
+        if isinstance(kind, dict) and "logicalType" in kind:
+            raise UnsupportedSchemaError(str(kind))
+        if name == "null":
+            yield f"{target} = None"
+        elif name in {"int", "long"}:
+            yield f"{target} = data[p]"
+            yield f"if {target} < 128:"
+            yield f"    {target} = ({target} >> 1) ^ -({target} & 1); p += 1"
+            yield "else:"
+            yield f"    {target}, p = read_long(data, p)"
+        elif name in _FIXED:
+            letter, size = _FIXED[name]
+            yield f"{target}, = {self.constant(struct.Struct('<' + letter).unpack_from)}(data, p)"
+            yield f"p += {size}"
+        elif name == "boolean":
+            yield f"{target} = data[p] != 0; p += 1"
+        elif name == "bytes":
+            yield f"{target}, p = read_bytes(data, p)"
+        elif name == "string":
+            yield from _SHORT_STRING.format(target=target).splitlines()
+        elif name == "array" and isinstance(kind, dict):
+            item = self.add(kind["items"], namespace, columns)
+            yield f"{target}, p = read_items(data, p, {item})"
+        elif name == "record" and isinstance(kind, dict):
+            yield f"{target}, p = {self.add(kind, namespace)}(data, p)"
+        elif isinstance(kind, dict) and name in _PRIMITIVES:
+            yield from self._value((target, name, None), namespace)
+        else:
+            yield from self._named(str(name), target, namespace)
+
+    def _named(self, name: str, target: str, namespace: str) -> Iterator[str]:
+        full_name = _full_name(name, namespace)
+        if full_name not in self._records or full_name in self._open:
+            raise UnsupportedSchemaError(name)
+        yield f"{target}, p = {self.add(self._records[full_name][1], namespace)}(data, p)"
+
+    def _union(self, field: _Field, namespace: str) -> Iterator[str]:
+        target, branches, columns = field
+        yield "branch = data[p]; p += 1"
+        for index, branch in enumerate(branches):
+            yield f"{'if' if index == 0 else 'elif'} branch == {2 * index}:"
+            yield from (f"    {line}" for line in self._value((target, branch, columns), namespace))
+        yield "else:"
+        yield "    raise Corrupt('a union branch that the schema does not have')"
+
+
+def _null_byte(kind: Any) -> int | None:
+    """Return the branch byte of null in a union of null and one other type, else None."""
+    if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
+        return 2 * kind.index("null")
+    return None
+
+
+def _layout(kind: Any) -> tuple[str, int] | None:
+    """Return struct letter and width of a fixed-width type, nullable or not; None for any other."""
+    if isinstance(kind, list) and _null_byte(kind) is not None:
+        kind = kind[1 - kind.index("null")]
+    return _FIXED.get(kind) if isinstance(kind, str) else None
+
+
+def _is_one_layout(groups: list[_Fields]) -> bool:
+    layouts = {_layout(kind) for group in groups for _, kind, _ in group}
+    return len(layouts) == 1 and None not in layouts
+
+
+def _full_name(name: str, namespace: str) -> str:
+    return name if "." in name or not namespace else f"{namespace}.{name}"

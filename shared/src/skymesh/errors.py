@@ -1,0 +1,155 @@
+"""The errors of the mesh. The class decides the fate of what raised it.
+
+::
+
+    MeshError
+    ├─ SettingsError             the user's input is wrong: one line, exit 2
+    │   ├─ JobError              a job file: one line for each mistake
+    │   └─ NotFoundError         an id, object or run that is not there or may not be seen
+    ├─ PacketError               a packet is bad: dead letter, never retried
+    │   ├─ UndecodableAlertError the bytes are no such record
+    │   ├─ UnknownSchemaError    no survey knows the schema
+    │   └─ InvalidDataPointError a value that must be there is missing or impossible
+    ├─ UnitError                 science code: an outcome with its reason; the channel goes on
+    │   ├─ MissingInputError     the unit cannot work without it: outcome ``missing``
+    │   ├─ UnitTimeoutError      its deadline passed: ``failed``, not remembered
+    │   └─ UnitFailedError       anything else: ``failed``
+    ├─ TransientError            a service is away: nothing is committed; again later
+    │   ├─ BrokerUnavailableError
+    │   └─ StoreUnavailableError
+    └─ InvariantError            our bug, or a store that was tampered with: stop at once
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MeshError(Exception):
+    """Any error of the mesh.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, in one line.
+    where
+        The place: a file, a path in a job, an id; empty if there is none.
+    """
+
+    code: ClassVar[str] = "mesh"
+
+    def __init__(self, problem: str, *, where: str = "") -> None:
+        super().__init__(problem, where)
+        self.problem = problem
+        self.where = where
+
+    def __str__(self) -> str:
+        line = f"{self.where}: {self.problem}" if self.where else self.problem
+        return " ".join(line.split())
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restored, (type(self), self.problem, self.where))
+
+
+def _restored(kind: type[MeshError], problem: str, where: str) -> MeshError:
+    return kind(problem, where=where)
+
+
+class SettingsError(MeshError):
+    """The user's input is wrong."""
+
+    code = "settings"
+
+
+class JobError(SettingsError):
+    """A job file has mistakes.
+
+    Attributes
+    ----------
+    lines
+        One readable line for each mistake.
+    """
+
+    code = "job"
+
+    def __init__(self, problem: str, *, where: str = "", lines: tuple[str, ...] = ()) -> None:
+        super().__init__(problem, where=where)
+        self.lines = lines or (str(self),)
+
+
+class NotFoundError(SettingsError):
+    """There is nothing of that name, or nothing that the channel may see."""
+
+    code = "not_found"
+
+
+class PacketError(MeshError):
+    """A packet cannot be used; it becomes a dead letter."""
+
+    code = "packet"
+
+
+class UndecodableAlertError(PacketError):
+    """The bytes are no readable record."""
+
+    code = "undecodable"
+
+
+class UnknownSchemaError(PacketError):
+    """The record follows a schema that no survey knows."""
+
+    code = "unknown_schema"
+
+
+class InvalidDataPointError(PacketError):
+    """A value that identifies or places a measurement is missing or impossible."""
+
+    code = "invalid_data_point"
+
+
+class UnitError(MeshError):
+    """A unit gave no result."""
+
+    code = "unit"
+
+
+class MissingInputError(UnitError):
+    """What the unit needs is not in its inputs."""
+
+    code = "missing_input"
+
+
+class UnitTimeoutError(UnitError):
+    """A unit ran beyond its deadline."""
+
+    code = "timeout"
+
+
+class UnitFailedError(UnitError):
+    """A unit raised an error or returned something else than its result type."""
+
+    code = "failed"
+
+
+class TransientError(MeshError):
+    """Something outside is away for now."""
+
+    code = "transient"
+
+
+class BrokerUnavailableError(TransientError):
+    """The bus does not answer."""
+
+    code = "broker_unavailable"
+
+
+class StoreUnavailableError(TransientError):
+    """The store does not answer, or cannot write."""
+
+    code = "store_unavailable"
+
+
+class InvariantError(MeshError):
+    """A law of the mesh is broken."""
+
+    code = "invariant"

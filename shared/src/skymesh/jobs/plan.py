@@ -1,0 +1,303 @@
+"""The plan of a job: every unit configured, every input wired, every grant known."""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.spec import AnalyseSpec, ChannelSpec, JobSpec, UnitSpec
+from skymesh.model.access import Labels
+from skymesh.model.execution import UnitRef
+from skymesh.model.ids import Digest
+from skymesh.model.run import job_id
+from skymesh.surveys import registry
+from skymesh.units import catalogue
+from skymesh.units.unit import Analyser, Combiner, Filter, Result, Summary, Tabulator, Unit
+from skymesh.units.wiring import Hint, InputKind, Signature, signature_of
+
+T = TypeVar("T")
+U = TypeVar("U", bound=Unit)
+
+
+@dataclass(frozen=True)
+class Wire:
+    """An input of an instance and the instances that meet it.
+
+    Attributes
+    ----------
+    hint
+        The parameter.
+    sources
+        Names of instances; empty for inputs made from the state, or where nobody makes the result.
+    """
+
+    hint: Hint
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An analyser in a channel.
+
+    Attributes
+    ----------
+    name
+        The key under ``analyse:``.
+    ref, unit
+        The unit, configured.
+    makes
+        Its result type.
+    wires
+        Its inputs.
+    level
+        0 if it builds on no result, else one more than the highest level it builds on.
+    """
+
+    name: str
+    ref: UnitRef
+    unit: Analyser
+    makes: type[Result]
+    wires: tuple[Wire, ...]
+    level: int
+
+
+@dataclass(frozen=True)
+class Configured(Generic[T]):
+    """A configured unit that is no analyser."""
+
+    ref: UnitRef
+    unit: T
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """One channel, resolved.
+
+    Attributes
+    ----------
+    name
+        ``job/channel``.
+    grants
+        The access labels it is granted.
+    follow
+        Whether a stock that the filter accepted once is kept from then on.
+    filter, combiner, tabulator
+        Its units.
+    instances
+        Its analysers in an order in which each comes behind those it builds on.
+    """
+
+    name: str
+    grants: Labels
+    follow: bool
+    filter: Configured[Filter]
+    combiner: Configured[Combiner]
+    tabulator: Configured[Tabulator]
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True)
+class SummaryPlan:
+    """One product of a run: its unit, the channels it is made from, and where it goes."""
+
+    name: str
+    summary: Configured[Summary]
+    channels: tuple[str, ...]
+    outlets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """A whole job, resolved."""
+
+    name: str
+    channels: tuple[ChannelPlan, ...]
+    summaries: tuple[SummaryPlan, ...]
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The job as plain values: what its id digests."""
+        return {
+            "name": self.name,
+            "channels": {channel.name: _plain_channel(channel) for channel in self.channels},
+            "summaries": {s.name: _plain_summary(s) for s in self.summaries},
+        }
+
+    @cached_property
+    def id(self) -> Digest:
+        """Digest of the resolved channels, units and versions."""
+        return job_id(self.resolved)
+
+    def units(self) -> Iterator[tuple[UnitRef, Unit]]:
+        """Yield every configured unit."""
+        for channel in self.channels:
+            for configured in (channel.filter, channel.combiner, channel.tabulator):
+                yield configured.ref, configured.unit
+            for instance in channel.instances:
+                yield instance.ref, instance.unit
+        for summary in self.summaries:
+            yield summary.summary.ref, summary.summary.unit
+
+
+def plan_job(spec: JobSpec, where: str) -> JobPlan:
+    """Resolve a job.
+
+    Raises
+    ------
+    JobError
+        With one line for every mistake that was found.
+    """
+    return _Planner(spec, where).plan()
+
+
+class _Planner:
+    """Resolves a job and collects its mistakes, so that all are told at once."""
+
+    def __init__(self, spec: JobSpec, where: str) -> None:
+        self._spec = spec
+        self._where = where
+        self._mistakes: list[str] = []
+
+    def plan(self) -> JobPlan:
+        channels = [self._channel(name, channel) for name, channel in self._spec.channels.items()]
+        summaries = [self._summary(name) for name in self._spec.summarise]
+        if self._mistakes:
+            raise JobError(self._mistakes[0], lines=tuple(self._mistakes))
+        return JobPlan(
+            self._spec.name, tuple(c for c in channels if c is not None), tuple(s for s in summaries if s is not None)
+        )
+
+    def _mistake(self, place: str, problem: str) -> None:
+        self._mistakes.append(f"{self._where}: {place}: {problem}")
+
+    def _configure(self, place: str, spec: UnitSpec, kind: type[U]) -> Configured[U] | None:
+        try:
+            unit = catalogue.configure(spec.unit, spec.config)
+        except SettingsError as error:
+            self._mistake(place, str(error))
+            return None
+        if not isinstance(unit, kind):
+            self._mistake(place, f"{spec.unit} is no {kind.__name__}")
+            return None
+        return Configured(catalogue.reference(spec.unit, unit), unit)
+
+    def _channel(self, name: str, spec: ChannelSpec) -> ChannelPlan | None:
+        place = f"channels.{name}"
+        self._check_access(place, spec.access)
+        chosen = self._configure(f"{place}.filter", spec.filter, Filter)  # type: ignore[type-abstract]
+        combiner = self._configure(f"{place}.combine", spec.combine, Combiner)  # type: ignore[type-abstract]
+        tabulator = self._configure(f"{place}.curve", spec.curve, Tabulator)  # type: ignore[type-abstract]
+        instances = self._instances(f"{place}.analyse", spec.analyse)
+        if chosen is None or combiner is None or tabulator is None or instances is None:
+            return None
+        full_name = f"{self._spec.name}/{name}"
+        return ChannelPlan(full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances)
+
+    def _check_access(self, place: str, access: list[str]) -> None:
+        known = frozenset(label for survey in registry.installed().values() for label in survey.labels)
+        for label in access:
+            if label not in known:
+                self._mistake(f"{place}.access", f"no survey has the label {label!r}; there are: {', '.join(sorted(known))}")
+
+    def _instances(self, place: str, specs: Mapping[str, AnalyseSpec]) -> tuple[Instance, ...] | None:
+        found: dict[str, tuple[Configured[Analyser], Signature]] = {}
+        for name, spec in specs.items():
+            configured = self._configure(f"{place}.{name}", spec, Analyser)
+            if configured is None:
+                continue
+            try:
+                found[name] = (configured, signature_of(type(configured.unit)))
+            except SettingsError as error:
+                self._mistake(f"{place}.{name}", str(error))
+        if len(found) < len(specs):
+            return None
+        makers = {name: signature.makes for name, (_, signature) in found.items()}
+        wires = {name: self._wires(f"{place}.{name}", specs[name], found[name][1], makers, name) for name in found}
+        levels = self._levels(place, {n: {s for wire in w for s in wire.sources} for n, w in wires.items()})
+        return tuple(
+            Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
+            for name, level in levels.items()
+        )
+
+    def _wires(
+        self, place: str, spec: AnalyseSpec, signature: Signature, makers: Mapping[str, type[Result]], own: str
+    ) -> tuple[Wire, ...]:
+        wires = []
+        names = {hint.name for hint in signature.hints if hint.result is not None}
+        for name in spec.inputs:
+            if name not in names:
+                known = ", ".join(sorted(names)) or "none"
+                self._mistake(f"{place}.inputs", f"{spec.unit} takes no result named {name!r}; it takes: {known}")
+        for hint in signature.hints:
+            sources: tuple[str, ...] = ()
+            if hint.result is not None:
+                able = [name for name, makes in makers.items() if makes is hint.result and name != own]
+                sources = self._sources(place, hint, able, spec.inputs.get(hint.name))
+            wires.append(Wire(hint, sources))
+        return tuple(wires)
+
+    def _sources(self, place: str, hint: Hint, able: list[str], chosen: str | None) -> tuple[str, ...]:
+        makes = hint.result.__name__ if hint.result is not None else ""
+        if chosen is not None:
+            if chosen not in able:
+                self._mistake(f"{place}.inputs.{hint.name}", f"no other instance {chosen!r} makes {makes}")
+            return (chosen,)
+        if hint.kind is InputKind.ALL_RESULTS:
+            return tuple(sorted(able))
+        if len(able) > 1:
+            choice = ", ".join(able)
+            self._mistake(place, f"{hint.name} wants {makes}, which {choice} make: say inputs: {{{hint.name}: {able[0]}}}")
+        if not able and hint.kind is InputKind.RESULT:
+            self._mistake(place, f"{hint.name} wants {makes}, which no instance of the channel makes")
+        return tuple(able[:1])
+
+    def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:
+        try:
+            order = list(graphlib.TopologicalSorter({name: sorted(needs[name]) for name in needs}).static_order())
+        except graphlib.CycleError as error:
+            self._mistake(place, f"these build on each other: {' → '.join(error.args[1])}")
+            return {}
+        levels: dict[str, int] = {}
+        for name in order:
+            levels[name] = 1 + max((levels[source] for source in needs.get(name, ())), default=-1)
+        return levels
+
+    def _summary(self, name: str) -> SummaryPlan | None:
+        spec = self._spec.summarise[name]
+        place = f"summarise.{name}"
+        for channel in spec.channels:
+            if channel not in self._spec.channels:
+                self._mistake(f"{place}.channels", f"the job has no channel {channel!r}")
+        configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
+        if configured is None:
+            return None
+        channels = tuple(f"{self._spec.name}/{channel}" for channel in spec.channels)
+        return SummaryPlan(name, configured, channels, tuple(spec.to))
+
+
+def _plain_unit(ref: UnitRef, unit: Unit) -> dict[str, Any]:
+    return {"unit": ref.unit, "version": ref.version, "config": catalogue.parameters(unit)}
+
+
+def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
+    return {
+        "access": sorted(channel.grants),
+        "follow": channel.follow,
+        "filter": _plain_unit(channel.filter.ref, channel.filter.unit),
+        "combine": _plain_unit(channel.combiner.ref, channel.combiner.unit),
+        "curve": _plain_unit(channel.tabulator.ref, channel.tabulator.unit),
+        "analyse": {i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i)} for i in channel.instances},
+    }
+
+
+def _plain_wires(instance: Instance) -> dict[str, list[str]]:
+    return {wire.hint.name: list(wire.sources) for wire in instance.wires if wire.sources}
+
+
+def _plain_summary(plan: SummaryPlan) -> dict[str, Any]:
+    unit = _plain_unit(plan.summary.ref, plan.summary.unit)
+    return {**unit, "channels": list(plan.channels), "to": list(plan.outlets)}

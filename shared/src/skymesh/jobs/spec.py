@@ -1,0 +1,56 @@
+"""A job file as it is written."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+"""Names of jobs, channels and instances: letters, digits and underscores."""
+
+OutletName = Literal["file"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class UnitSpec(_Part):
+    """A unit and its parameters."""
+
+    unit: str
+    config: dict[str, Any] = {}
+
+
+class AnalyseSpec(UnitSpec):
+    """An instance of an analyser; `inputs` names the instance for an input that several could meet."""
+
+    inputs: dict[str, Name] = {}
+
+
+class SummariseSpec(UnitSpec):
+    """A product of the whole run, made from some channels and handed to outlets."""
+
+    channels: Annotated[list[Name], Field(min_length=1)]
+    to: Annotated[list[OutletName], Field(min_length=1)]
+
+
+class ChannelSpec(_Part):
+    """One science programme: what it may see, keeps and computes."""
+
+    access: Annotated[list[str], Field(min_length=1)]
+    filter: UnitSpec
+    follow: bool = False
+    combine: UnitSpec = UnitSpec(unit="VisiblePoints")
+    curve: UnitSpec = UnitSpec(unit="DifferenceFlux")
+    analyse: dict[Name, AnalyseSpec] = {}
+
+
+class JobSpec(_Part):
+    """A whole job."""
+
+    name: Name
+    parameters: dict[Name, Any] = {}
+    channels: Annotated[dict[Name, ChannelSpec], Field(min_length=1)]
+    summarise: dict[Name, SummariseSpec] = {}

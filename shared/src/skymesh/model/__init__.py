@@ -1,0 +1,1 @@
+"""The records of the mesh, frozen and typed, and the ids that are their content."""

@@ -1,0 +1,24 @@
+"""Access is decided per datapoint, here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from skymesh.model.point import DataPoint
+
+Labels = frozenset[str]
+
+
+def is_visible(labels: Iterable[str], grants: Labels) -> bool:
+    """Return whether something that carries these labels may be seen with these grants."""
+    return grants.issuperset(labels)
+
+
+def visible(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...]:
+    """Return those points all of whose labels are granted."""
+    return tuple(point for point in points if grants.issuperset(point.labels))
+
+
+def union_of_labels(points: Iterable[DataPoint]) -> Labels:
+    """Return the labels that whatever is made from these points carries."""
+    return frozenset(label for point in points for label in point.labels)

@@ -1,0 +1,215 @@
+"""Executions of units: what they were given, what came out, and the journal of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from skymesh.model.ids import Digest, digest_of
+from skymesh.model.position import Position
+
+Outcome = Literal["ok", "missing", "failed"]
+
+InputEntry = tuple[Any, ...]
+"""What an execution was given under one name, as it enters the id: a tag, ids, and for the results
+it builds on their outcome: ``("state", id)``, ``("curve", id, unit, version, config)``,
+``("result", id, outcome)``, ``("results", ((instance, id, outcome), …))`` or ``("absent",)``."""
+
+
+class UnitRef(msgspec.Struct, frozen=True, array_like=True):
+    """A unit as it was selected and ran.
+
+    Attributes
+    ----------
+    unit, version
+        The unit's name and declared version (``version+digest`` where code changed under it).
+    config
+        Id of its resolved parameters.
+    code
+        Digest of its module's source and its distribution's version.
+    """
+
+    unit: str
+    version: str
+    config: Digest
+    code: Digest
+
+
+class Result(msgspec.Struct, frozen=True, array_like=True):
+    """The settled execution of an analyser, remembered by its id.
+
+    Attributes
+    ----------
+    id
+        Digest of unit, version, config and inputs: see `execution_id`.
+    stock
+        The object.
+    ref
+        The unit that ran.
+    inputs
+        What it was given, by parameter name.
+    outcome
+        ``ok``, ``missing`` (a required input was not there) or ``failed``.
+    reason
+        Why it is not ok, in one line; empty if it is.
+    content
+        The unit's result as plain values; None unless ok.
+    digest
+        Digest of outcome and content.
+    run, position
+        Who computed it first, and at which alert.
+    seconds
+        How long the unit ran.
+    is_transient
+        The deadline passed: settled for its run, not remembered for others.
+    """
+
+    id: Digest
+    stock: str
+    ref: UnitRef
+    inputs: dict[str, InputEntry]
+    outcome: Outcome
+    reason: str
+    content: dict[str, Any] | None
+    digest: Digest
+    run: Digest
+    position: Position
+    seconds: float
+    is_transient: bool = False
+
+
+class Settled(msgspec.Struct, frozen=True, array_like=True):
+    """The results of the states that channels reached at one position of a run.
+
+    Attributes
+    ----------
+    run, position, stock, alert
+        The place.
+    results
+        channel → state → instance → (result id, outcome, content digest).
+    """
+
+    run: Digest
+    position: Position
+    stock: str
+    alert: Digest
+    results: dict[str, dict[Digest, dict[str, tuple[Digest, Outcome, Digest]]]]
+
+
+class View(msgspec.Struct, frozen=True, array_like=True):
+    """One channel's newest state of one stock at a position, with the results on it.
+
+    Attributes
+    ----------
+    run, channel, stock, position
+        The key.
+    alert, state
+        Ids of the alert at which the state was reached, and of the state.
+    results
+        instance → (result id, outcome).
+    """
+
+    run: Digest
+    channel: str
+    stock: str
+    position: Position
+    alert: Digest
+    state: Digest
+    results: dict[str, tuple[Digest, Outcome]]
+
+
+class Line(msgspec.Struct, frozen=True, array_like=True):
+    """One execution in a journal entry.
+
+    Attributes
+    ----------
+    subject
+        Id of what the unit was given first: an alert, a state; a file's name for ingest.
+    output
+        Ids that came out, as text.
+    outcome
+        ``accepted``, ``rejected``, ``duplicate``, ``state``, ``ok``, ``missing``, ``failed`` …
+    reason
+        Why, in one line, where there is a why.
+    is_memoised
+        The result was remembered, not computed.
+    seconds
+        How long the unit ran for it, where it was timed alone.
+    """
+
+    subject: str
+    output: tuple[str, ...]
+    outcome: str
+    reason: str = ""
+    is_memoised: bool = False
+    seconds: float = 0.0
+
+
+class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
+    """What one unit did for one channel over a range of offsets.
+
+    The entries of one (run, tier, channel, instance, partition) tile the offsets of the tier's
+    input topic, whether or not there was anything to do.
+
+    Attributes
+    ----------
+    id
+        Digest of run, tier, channel, instance, partition and range.
+    run, tier, channel, instance, ref
+        Who; `ref` is None where the tier itself acts (registration, reading of files).
+    partition, first, end
+        The offsets covered: first ≤ offset < end.
+    started_utc
+        ISO 8601 time at which the work began.
+    seconds
+        Wall time of the unit over the range.
+    counts
+        Executions by outcome; ``memoised`` apart.
+    lines
+        One line for each execution.
+    """
+
+    id: Digest
+    run: Digest
+    tier: str
+    channel: str
+    instance: str
+    ref: UnitRef | None
+    partition: int
+    first: int
+    end: int
+    started_utc: str
+    seconds: float
+    counts: dict[str, int]
+    lines: tuple[Line, ...]
+
+
+def config_id(parameters: dict[str, Any]) -> Digest:
+    """Return the id of resolved parameters, defaults included."""
+    return digest_of("config", parameters)
+
+
+def execution_id(ref: UnitRef, inputs: dict[str, InputEntry]) -> Digest:
+    """Return the id of an execution, which is the id of its result."""
+    return digest_of("result", [ref.unit, ref.version, ref.config, inputs])
+
+
+def content_digest(outcome: Outcome, content: dict[str, Any] | None) -> Digest:
+    """Return the digest of what came out."""
+    return digest_of("digest", [outcome, content])
+
+
+def count_lines(lines: tuple[Line, ...]) -> dict[str, int]:
+    """Count executions by outcome, and those that were remembered."""
+    counts: dict[str, int] = {}
+    for line in lines:
+        counts[line.outcome] = counts.get(line.outcome, 0) + 1
+        if line.is_memoised:
+            counts["memoised"] = counts.get("memoised", 0) + 1
+    return counts
+
+
+def journal_id(run: Digest, tier: str, channel: str, instance: str, partition: int, first: int, end: int) -> Digest:
+    """Return the id of a journal entry."""
+    return digest_of("journal", [run, tier, channel, instance, partition, first, end])

@@ -1,0 +1,112 @@
+"""Datapoints: measurements with a key, ranked versions and access labels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from skymesh.model.ids import Digest, canonical, canonical_row, digest_bytes
+
+DETECTION = "detection"
+LIMIT = "limit"
+FORCED = "forced"
+
+
+class MeasurementKey(NamedTuple):
+    """What one measurement is, whichever version of its values is at hand.
+
+    Attributes
+    ----------
+    survey
+        The survey's name, such as ``ztf``.
+    kind
+        ``detection``, ``limit`` (upper limit) or ``forced`` (forced photometry).
+    native
+        The survey's own id: a ZTF candid for detections, pid for limits, ``objectId/pid`` for
+        forced photometry.
+    """
+
+    survey: str
+    kind: str
+    native: int | str
+
+
+class Rank(NamedTuple):
+    """How a version compares with others of its key; the highest is the one in force.
+
+    Attributes
+    ----------
+    is_withdrawn
+        The survey took the measurement back; then the key is absent.
+    is_triggering
+        The values come from the record that triggered an alert, not from a later history.
+    processed_mjd_tai
+        When the survey processed it, MJD (TAI); 0 where it does not say.
+    """
+
+    is_withdrawn: bool = False
+    is_triggering: bool = False
+    processed_mjd_tai: float = 0.0
+
+
+class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One version of one measurement, as the survey sent it.
+
+    Attributes
+    ----------
+    id
+        Digest of the measurement key and `body`.
+    survey, kind, native
+        The measurement key; see `MeasurementKey`.
+    rank
+        See `Rank`.
+    labels
+        Access labels; the point is visible iff all of them are granted.
+    exposure
+        Two detections of a stock with equal exposure are the same look at the sky, reduced twice;
+        None for kinds that are never reduced twice. ZTF: (jd in UTC days, readout channel).
+    mjd_tai
+        Time of observation, MJD (TAI), at the start or middle of the exposure as the survey says.
+    body
+        Canonical bytes of the survey's raw values, in the order of the survey's field list.
+    """
+
+    id: Digest
+    survey: str
+    kind: str
+    native: int | str
+    rank: Rank
+    labels: tuple[str, ...]
+    exposure: tuple[float, int] | None
+    mjd_tai: float
+    body: bytes
+
+    @property
+    def key(self) -> MeasurementKey:
+        """The measurement that this is a version of."""
+        return MeasurementKey(self.survey, self.kind, self.native)
+
+    @property
+    def order(self) -> tuple[Rank, bytes]:
+        """What decides between versions of one key: rank first, then the id."""
+        return (self.rank, self.id)
+
+
+def point_id(key: MeasurementKey, body: bytes) -> Digest:
+    """Return the id of one version of a measurement: the digest of key and raw values."""
+    return digest_bytes("point", canonical_row(key) + body)
+
+
+def point_body(values: tuple[object, ...]) -> bytes:
+    """Return the canonical bytes of raw values, in the order of the survey's field list."""
+    return canonical(values)
+
+
+def raw_values(point: DataPoint) -> tuple[float | int | str | bool | None, ...]:
+    """Return the raw values of a point, in the order of the survey's field list."""
+    values: tuple[float | int | str | bool | None, ...] = _decode_values(point.body)
+    return values
+
+
+_decode_values = msgspec.msgpack.Decoder(tuple).decode

@@ -1,0 +1,86 @@
+"""What travels between the tiers, keyed by stock; every record carries its position in the log."""
+
+from __future__ import annotations
+
+import msgspec
+
+from skymesh.model.execution import Outcome
+from skymesh.model.ids import Digest
+from skymesh.model.point import DataPoint
+from skymesh.model.position import Position
+
+
+class Accepted(msgspec.Struct, frozen=True, array_like=True):
+    """An alert that some channels keep: T0 → T1.
+
+    Attributes
+    ----------
+    position, stock, alert
+        Which alert.
+    channels
+        Names of the channels that keep it.
+    """
+
+    position: Position
+    stock: str
+    alert: Digest
+    channels: tuple[str, ...]
+
+
+class ReachedState(msgspec.Struct, frozen=True, array_like=True):
+    """A state, with the channels that reached it here first.
+
+    Attributes
+    ----------
+    id
+        The state.
+    members
+        Indices of its points in the record's `points`, in order of time.
+    channels
+        Names of the channels.
+    """
+
+    id: Digest
+    members: tuple[int, ...]
+    channels: tuple[str, ...]
+
+
+class Reached(msgspec.Struct, frozen=True, array_like=True):
+    """States that channels reached for the first time: T1 → T2.
+
+    Attributes
+    ----------
+    position, stock, alert
+        At which alert.
+    points
+        The points of all the states, once each; None where they are too many to travel: then they
+        are read from the store, by `point_ids`.
+    point_ids
+        Ids of the points, in the order that `ReachedState.members` counts in.
+    states
+        The states.
+    """
+
+    position: Position
+    stock: str
+    alert: Digest
+    points: tuple[DataPoint, ...] | None
+    point_ids: tuple[Digest, ...]
+    states: tuple[ReachedState, ...]
+
+
+class Completed(msgspec.Struct, frozen=True, array_like=True):
+    """Results of the states reached at a position: T2 → T3.
+
+    Attributes
+    ----------
+    position, stock, alert
+        At which alert.
+    results
+        channel → state → instance → (result id, outcome).
+    """
+
+    position: Position
+    stock: str
+    alert: Digest
+    results: dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]

@@ -1,0 +1,156 @@
+"""Logs, jobs and runs as records."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from skymesh.model.ids import Digest, digest_of
+
+Origin = Literal["real", "simulated"]
+
+
+class SourceCount(msgspec.Struct, frozen=True, array_like=True):
+    """The account of one file or source partition: read = published + dead."""
+
+    name: str
+    read: int
+    published: int
+    dead: int
+
+
+class Log(msgspec.Struct, frozen=True, array_like=True):
+    """A log of alerts.
+
+    Attributes
+    ----------
+    id
+        Digest of the ordered alerts (finite sources).
+    length
+        Number of alerts in it.
+    """
+
+    id: Digest
+    length: int
+
+
+class JobRecord(msgspec.Struct, frozen=True, array_like=True):
+    """A resolved job.
+
+    Attributes
+    ----------
+    id
+        Digest of `resolved`.
+    name
+        The job's name.
+    resolved
+        Channels, units, versions and parameters as plain values, defaults included.
+    """
+
+    id: Digest
+    name: str
+    resolved: dict[str, Any]
+
+
+class ConfigRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The resolved parameters of a unit, under their digest."""
+
+    id: Digest
+    parameters: dict[str, Any]
+
+
+class UnitRecord(msgspec.Struct, frozen=True, array_like=True):
+    """The code that stood under a unit's version when the store met it first."""
+
+    unit: str
+    version: str
+    code: Digest
+
+
+class Run(msgspec.Struct, frozen=True, array_like=True):
+    """One pass of a job over one log.
+
+    Attributes
+    ----------
+    id
+        Digest of job, log, origin and name.
+    job, log
+        Ids.
+    job_name
+        The job's name.
+    origin
+        ``real`` or ``simulated``.
+    name
+        The name that makes a run apart; empty without.
+    encoding
+        Version of the canonical encoding that the run began with.
+    sources
+        The account of everything that was read.
+    """
+
+    id: Digest
+    job: Digest
+    log: Digest
+    job_name: str
+    origin: Origin
+    name: str
+    encoding: int
+    sources: tuple[SourceCount, ...]
+
+
+class RunSummary(msgspec.Struct, frozen=True, array_like=True):
+    """The numbers of a finished run, as they are printed."""
+
+    run: Digest
+    numbers: dict[str, Any]
+
+
+class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
+    """What could not be read, with its bytes.
+
+    Attributes
+    ----------
+    log, source, index
+        The key: the log it would have been part of, the file or topic, the record in it.
+    code, reason
+        Stable code of the error, and the error in one line.
+    payload
+        The original bytes, as far as they were found.
+    """
+
+    log: Digest
+    source: str
+    index: int
+    code: str
+    reason: str
+    payload: bytes
+
+
+class Product(msgspec.Struct, frozen=True, array_like=True):
+    """A file that a summary made at the end of a run.
+
+    Attributes
+    ----------
+    run, name
+        Whose, and the file's name.
+    digest
+        BLAKE2b-128 of its bytes.
+    size_bytes
+        Its size.
+    """
+
+    run: Digest
+    name: str
+    digest: Digest
+    size_bytes: int
+
+
+def job_id(resolved: dict[str, Any]) -> Digest:
+    """Return the id of a resolved job."""
+    return digest_of("job", resolved)
+
+
+def run_id(job: Digest, log: Digest, origin: Origin, name: str) -> Digest:
+    """Return the id of a run."""
+    return digest_of("run", [job, log, origin, name])

@@ -1,0 +1,66 @@
+"""States: the immutable sets of datapoints that analyses see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from skymesh.model.ids import Digest, digest_of
+from skymesh.model.position import Position
+
+
+class State(msgspec.Struct, frozen=True, array_like=True):
+    """A set of datapoints of one stock.
+
+    Attributes
+    ----------
+    id
+        Digest of the stock and the set; order, channel and time of arrival do not enter.
+    stock
+        The object.
+    points
+        Ids of the members, sorted.
+    """
+
+    id: Digest
+    stock: str
+    points: tuple[Digest, ...]
+
+
+class Verdict(msgspec.Struct, frozen=True, array_like=True):
+    """The channels of a run whose filter accepted the alert at a position."""
+
+    run: Digest
+    stock: str
+    position: Position
+    channels: tuple[str, ...]
+
+
+class StateLink(msgspec.Struct, frozen=True, array_like=True):
+    """The states that the channels of a run hold at an accepted alert.
+
+    Attributes
+    ----------
+    run, stock, position
+        The key.
+    alert
+        Id of the accepted alert.
+    states
+        For each channel the ids of its states here, in the combiner's order.
+    emitted
+        Those among them that the channel reached here for the first time.
+    """
+
+    run: Digest
+    stock: str
+    position: Position
+    alert: Digest
+    states: dict[str, tuple[Digest, ...]]
+    emitted: dict[str, tuple[Digest, ...]]
+
+
+def make_state(stock: str, points: Iterable[Digest]) -> State:
+    """Return the state of a stock that consists of these points."""
+    members = tuple(sorted(set(points)))
+    return State(digest_of("state", [stock, list(members)]), stock, members)

@@ -1,0 +1,1 @@
+"""Journal entries, made the same way in every tier."""

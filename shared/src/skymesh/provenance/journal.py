@@ -1,0 +1,70 @@
+"""Writing journal entries that tile the offsets of a tier's input."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from skymesh.model.execution import JournalEntry, Line, UnitRef, count_lines, journal_id
+from skymesh.model.ids import Digest
+
+
+_NO_COUNTS: Mapping[str, int] = {}
+
+
+class Stopwatch:
+    """Wall time since it was made, and the time of day when that was."""
+
+    def __init__(self) -> None:
+        self.started_utc = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._start = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self._start
+
+
+class Journalist:
+    """Writes the entries of one tier for one batch.
+
+    Parameters
+    ----------
+    run, tier
+        Who acts.
+    partition, first, end
+        The offsets that the batch covers.
+    """
+
+    def __init__(self, run: Digest, tier: str, partition: int, first: int, end: int) -> None:
+        self._who = (run, tier)
+        self._place = (partition, first, end)
+
+    def entry(  # noqa: PLR0913 - one value each
+        self,
+        channel: str,
+        instance: str,
+        ref: UnitRef | None,
+        lines: Sequence[Line],
+        started_utc: str,
+        seconds: float,
+        further_counts: Mapping[str, int] = _NO_COUNTS,
+    ) -> JournalEntry:
+        """Return what one unit did for one channel over the batch, even if that was nothing."""
+        run, tier = self._who
+        told = tuple(lines)
+        return JournalEntry(
+            id=journal_id(run, tier, channel, instance, *self._place),
+            run=run,
+            tier=tier,
+            channel=channel,
+            instance=instance,
+            ref=ref,
+            partition=self._place[0],
+            first=self._place[1],
+            end=self._place[2],
+            started_utc=started_utc,
+            seconds=seconds,
+            counts={**count_lines(told), **further_counts},
+            lines=told,
+        )

@@ -1,0 +1,1 @@
+"""The one loop that does all effects, and what it asks of a tier."""

@@ -1,0 +1,64 @@
+"""Calling a unit's code: whatever it raises becomes a line, and it ends at its deadline."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TypeVar
+
+from skymesh.errors import InvariantError, TransientError, UnitTimeoutError
+
+T = TypeVar("T")
+_REPEAT_S = 1.0
+
+
+def guarded(call: Callable[[], T]) -> tuple[T | None, str]:
+    """Call a unit; return what it gave, or None and the problem in one line.
+
+    Raises
+    ------
+    TransientError, InvariantError
+        As they are: they are not the unit's outcome.
+    """
+    try:
+        return call(), ""
+    except (TransientError, InvariantError):
+        raise
+    except Exception as error:  # the one place where science code may fail in any way
+        return None, problem_of(error)
+
+
+def problem_of(error: BaseException) -> str:
+    """Return an error as one line: its class, its text and the line of the unit that raised it."""
+    text = " ".join(str(error).split())[:300]
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+
+
+@contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Raise `UnitTimeoutError` inside when the time is up.
+
+    Works in the main thread, between Python's instructions: native code that never comes back is
+    ended only where units run in processes of their own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def _ring(_signal: int, _frame: FrameType | None) -> None:
+        raise UnitTimeoutError(f"longer than its deadline of {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, _ring)
+    # It rings again in case the unit swallows the first one.
+    signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,111 @@
+"""What a tier is: two pure functions over batches of its input topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+from skymesh.model.execution import JournalEntry
+from skymesh.model.ids import Digest
+from skymesh.store.store import Document, Found, Keys
+
+R = TypeVar("R")
+R_contra = TypeVar("R_contra", contravariant=True)
+
+
+class Context(NamedTuple):
+    """Whose work a tier does.
+
+    Attributes
+    ----------
+    run, log
+        Ids of the run and of its log.
+    epoch
+        Generation of the log's topic.
+    """
+
+    run: Digest
+    log: Digest
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Batch(Generic[R]):
+    """Neighbouring records of one partition of a tier's input.
+
+    Attributes
+    ----------
+    partition
+        The partition.
+    first, end
+        The offsets that are covered: first ≤ offset < end.
+    offsets
+        Offset of each record.
+    records
+        The decoded records.
+    """
+
+    partition: int
+    first: int
+    end: int
+    offsets: tuple[int, ...]
+    records: tuple[R, ...]
+
+
+class Publication(NamedTuple):
+    """A record to publish.
+
+    Attributes
+    ----------
+    record
+        Name of the record, which names its topic: ``accepted``, ``states``, ``results``.
+    key
+        The stock.
+    value
+        The record itself.
+    """
+
+    record: str
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a tier decided on a batch.
+
+    Attributes
+    ----------
+    documents
+        To store, before anything is published.
+    records
+        To publish.
+    journal
+        What was done, published with the records.
+    """
+
+    documents: tuple[Document, ...] = ()
+    records: tuple[Publication, ...] = ()
+    journal: tuple[JournalEntry, ...] = ()
+
+
+class Tier(Protocol[R_contra]):
+    """A tier decides and does no I/O."""
+
+    name: str
+    """``t0`` and so on."""
+
+    reads: str
+    """Name of the record it reads."""
+
+    record_type: type[Any]
+    """Class of that record."""
+
+    def needs(self, batch: Batch[R_contra], found: Found) -> Keys:
+        """Return what must be known to decide on a batch.
+
+        Called again with what was found, until nothing new is asked for.
+        """
+
+    def process(self, batch: Batch[R_contra], found: Found) -> Outcome:
+        """Decide on a batch."""

@@ -1,0 +1,227 @@
+"""The embedded store: every document a row of a SQLite file, image stamps in a file beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from skymesh.codecs import wire
+from skymesh.errors import InvariantError
+from skymesh.model.alert import Arrival
+from skymesh.model.execution import Result
+from skymesh.model.ids import Digest, digest_bytes
+from skymesh.model.state import StateLink, Verdict
+from skymesh.sqlite_file import SqliteFile
+from skymesh.store.store import Document, Found, Keys
+from skymesh.store.tables import TABLES, Table, column_value, row_of
+
+D = TypeVar("D", bound=Document)
+_TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
+_TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
+_SCAN_ROWS = 500
+
+
+class SqliteStore:
+    """A store in one SQLite file; see `skymesh.store.store.Store` for the contract.
+
+    Big documents are appended in tables that only grow at their end, and are found through small
+    indexes: what is written for an alert does not depend on how much is there. Image stamps are ten
+    times the rest and go to ``<file>.cutouts``, appended before they are indexed.
+
+    Parameters
+    ----------
+    file
+        The open file.
+    """
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._cutouts = _Pack(file.path.with_name(file.path.name + ".cutouts"))
+        with file.transaction() as connection:
+            for table in TABLES.values():
+                for statement in _definition(table):
+                    connection.execute(statement)
+            connection.execute(
+                "CREATE TABLE IF NOT EXISTS cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
+            )
+
+    async def write(self, documents: Sequence[Document]) -> None:
+        """Write documents."""
+        by_kind: dict[type[Any], list[tuple[Any, ...]]] = {}
+        for document in documents:
+            by_kind.setdefault(type(document), []).append((*row_of(document), wire.encode(document)))
+        with self._file.transaction() as connection:
+            for kind, rows in by_kind.items():
+                connection.executemany(_insert(TABLES[kind]), rows)
+
+    async def write_cutouts(self, cutouts: Mapping[Digest, bytes]) -> None:
+        """Keep image stamps under their digests."""
+        with self._file.errors():
+            new = [(id_, block) for id_, block in cutouts.items() if self._place(id_) is None]
+            places = self._cutouts.append([block for _, block in new])
+        with self._file.transaction() as connection:
+            rows = [(id_, start, len(block)) for (id_, block), start in zip(new, places, strict=True)]
+            connection.executemany("INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?)", rows)
+
+    async def read_cutouts(self, id_: Digest) -> bytes | None:
+        """Return image stamps; None if there are none.
+
+        Raises
+        ------
+        InvariantError
+            If their bytes are not what their digest says.
+        """
+        place = self._place(id_)
+        if place is None:
+            return None
+        block = self._cutouts.read(*place)
+        if digest_bytes("cutout", block) != id_:
+            raise InvariantError("the stored image stamps do not have this digest", where=f"cutout:{id_.hex()}")
+        return block
+
+    def _place(self, id_: Digest) -> tuple[int, int] | None:
+        row: tuple[int, int] | None = self._file.connection.execute(
+            "SELECT start, size FROM cutouts WHERE id = ?", (id_,)
+        ).fetchone()
+        return row
+
+    async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
+        """Return what a tier needs."""
+        with self._file.errors():
+            return Found(
+                self._rows_of_stocks(Arrival, "log", log, keys.arrivals, keys),
+                self._rows_of_stocks(Verdict, "run", run, keys.verdicts, keys),
+                self._rows_of_stocks(StateLink, "run", run, keys.links, keys),
+                self._results(keys.results),
+            )
+
+    def _rows_of_stocks(
+        self, kind: type[D], owner: str, id_: Digest, stocks: Iterable[str], keys: Keys
+    ) -> dict[str, list[D]]:
+        statement = (
+            f"SELECT body FROM {TABLES[kind].name}"
+            f" WHERE {owner} = ? AND stock = ? AND position <= ? ORDER BY position"
+        )
+        until, run = keys.until.to_bytes(), self._file.connection.execute
+        return {
+            stock: [wire.decode(body, kind) for (body,) in run(statement, (id_, stock, until))] for stock in stocks
+        }
+
+    def _results(self, ids: Iterable[Digest]) -> dict[Digest, Result]:
+        run = self._file.connection.execute
+        rows = ((id_, run("SELECT body FROM results WHERE id = ?", (id_,)).fetchone()) for id_ in ids)
+        return {id_: wire.decode(row[0], Result) for id_, row in rows if row is not None}
+
+    async def get(self, kind: type[D], **key: Any) -> D | None:
+        """Return the one document with this key, or None."""
+        async for document in self.scan(kind, **key):
+            return document
+        return None
+
+    async def scan(self, kind: type[D], **key: Any) -> AsyncIterator[D]:
+        """Yield documents by some of their columns, in order of the key."""
+        where, values = _where(key)
+        order = ", ".join(f'"{name}"' for name in TABLES[kind].key)
+        with self._file.errors():
+            cursor = self._file.connection.execute(
+                f"SELECT body FROM {TABLES[kind].name}{where} ORDER BY {order}", values
+            )
+            while rows := cursor.fetchmany(_SCAN_ROWS):
+                for (body,) in rows:
+                    yield wire.decode(body, kind)
+
+    async def count(self, kind: type[Document], **key: Any) -> int:
+        """Return how many documents `scan` would yield."""
+        where, values = _where(key)
+        with self._file.errors():
+            row = self._file.connection.execute(f"SELECT COUNT(*) FROM {TABLES[kind].name}{where}", values).fetchone()
+        return int(row[0])
+
+    async def arrivals_with_point(self, point: Digest) -> list[Arrival]:
+        """Return the arrivals that registered a point."""
+        with self._file.errors():
+            # A point's id stands in the row as its 16 bytes: no index is worth its cost for each point.
+            rows = self._file.connection.execute(
+                "SELECT body FROM arrivals WHERE instr(body, ?) > 0 ORDER BY position", (point,)
+            ).fetchall()
+        arrivals = [wire.decode(body, Arrival) for (body,) in rows]
+        return [arrival for arrival in arrivals if any(p.id == point for p in arrival.alert.points)]
+
+    async def close(self) -> None:
+        """Let go of the files."""
+        self._cutouts.close()
+        self._file.close()
+
+
+class _Pack:
+    """A file that only grows: blocks one behind the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def append(self, blocks: list[bytes]) -> list[int]:
+        """Write blocks behind the end; return where each starts."""
+        if not blocks:
+            return []
+        start = os.lseek(self._open(), 0, os.SEEK_END)
+        places = []
+        for block in blocks:
+            places.append(start)
+            start += len(block)
+        view = memoryview(b"".join(blocks))
+        while view:
+            view = view[os.write(self._open(), view) :]
+        return places
+
+    def read(self, start: int, size: int) -> bytes:
+        return os.pread(self._open(), size, start)
+
+    def _open(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        return self._descriptor
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _definition(table: Table) -> list[str]:
+    columns = ", ".join(f'"{name}" {_type(name)} NOT NULL' for name in table.columns)
+    key = ", ".join(f'"{name}"' for name in table.key)
+    rowid = " WITHOUT ROWID" if table.is_clustered else ""
+    statements = [
+        f"CREATE TABLE IF NOT EXISTS {table.name} ({columns}, body BLOB NOT NULL, PRIMARY KEY ({key})){rowid}"
+    ]
+    for number, index in enumerate(table.indexes):
+        names = ", ".join(f'"{name}"' for name in index)
+        statements.append(f"CREATE INDEX IF NOT EXISTS {table.name}_{number} ON {table.name} ({names})")
+    return statements
+
+
+def _type(name: str) -> str:
+    return _TYPES.get(name, "TEXT" if name in _TEXTS else "BLOB")
+
+
+def _insert(table: Table) -> str:
+    marks = ", ".join("?" * (len(table.columns) + 1))
+    if table.gives_way:
+        columns = (*table.others, "body")
+        return (
+            f"INSERT INTO {table.name} VALUES ({marks}) ON CONFLICT DO UPDATE SET"
+            f" {', '.join(f'{name} = excluded.{name}' for name in columns)} WHERE {table.name}.{table.gives_way}"
+        )
+    action = "IGNORE" if table.first_stays else "REPLACE"
+    return f"INSERT OR {action} INTO {table.name} VALUES ({marks})"
+
+
+def _where(key: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    if not key:
+        return "", []
+    return " WHERE " + " AND ".join(f'"{name}" = ?' for name in key), [column_value(v) for v in key.values()]
+
+

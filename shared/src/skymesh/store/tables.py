@@ -1,0 +1,98 @@
+"""How documents lie in a store: for each class its table, key columns and further columns to find by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from skymesh.model.alert import Arrival
+from skymesh.model.execution import JournalEntry, Result, Settled, View
+from skymesh.model.position import Position
+from skymesh.model.run import (
+    ConfigRecord,
+    DeadLetter,
+    JobRecord,
+    Log,
+    Product,
+    Run,
+    RunSummary,
+    UnitRecord,
+)
+from skymesh.model.state import State, StateLink, Verdict
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where the documents of one class lie.
+
+    Attributes
+    ----------
+    name
+        The table.
+    key
+        Attributes of the document that are its key, in order.
+    others
+        Further attributes kept in columns of their own.
+    indexes
+        Further ways to find documents, each as columns.
+    first_stays
+        Whether a document that is there already is kept, because its key is its content.
+    gives_way
+        Column that says of a document that is there whether it makes room for another.
+    is_clustered
+        Whether rows are small and found by the beginning of the key: then they lie in its order.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    indexes: tuple[tuple[str, ...], ...] = ()
+    first_stays: bool = True
+    gives_way: str = ""
+    is_clustered: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns but the document itself."""
+        return self.key + self.others
+
+
+TABLES: dict[type[Any], Table] = {
+    Arrival: Table("arrivals", ("log", "position"), ("stock", "alert"), (("log", "stock", "position"), ("alert",))),
+    Verdict: Table("verdicts", ("run", "stock", "position"), is_clustered=True),
+    StateLink: Table("state_links", ("run", "stock", "position"), is_clustered=True),
+    State: Table("states", ("id",), ("stock",)),
+    Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False),
+    Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
+    View: Table("views", ("run", "channel", "stock", "position"), is_clustered=True),
+    JournalEntry: Table(
+        "journal", ("run", "tier", "channel", "instance", "partition", "first"), ("id",), (("id",),), is_clustered=True
+    ),
+    ConfigRecord: Table("configs", ("id",)),
+    JobRecord: Table("jobs", ("id",), ("name",)),
+    Log: Table("logs", ("id",)),
+    Run: Table("runs", ("id",), ("job", "log")),
+    RunSummary: Table("run_summaries", ("run",)),
+    UnitRecord: Table("units", ("unit", "version")),
+    DeadLetter: Table("dead_letters", ("log", "source", "index")),
+    Product: Table("products", ("run", "name"), first_stays=False),
+}
+
+_READERS: dict[tuple[type[Any], str], Callable[[Any], Any]] = {
+    (Arrival, "alert"): lambda arrival: arrival.alert.id,
+}
+
+
+def column_value(value: Any) -> Any:
+    """Return a key value as it lies in a column: positions as bytes that sort as they do."""
+    return value.to_bytes() if isinstance(value, Position) else value
+
+
+def row_of(document: Any) -> tuple[Any, ...]:
+    """Return the column values of a document."""
+    kind = type(document)
+    return tuple(
+        column_value(_READERS[kind, name](document) if (kind, name) in _READERS else getattr(document, name))
+        for name in TABLES[kind].columns
+    )

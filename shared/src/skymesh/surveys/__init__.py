@@ -1,0 +1,1 @@
+"""The surveys whose alerts the mesh reads."""

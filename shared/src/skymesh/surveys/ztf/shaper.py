@@ -1,0 +1,191 @@
+"""From a decoded ZTF packet to an alert with datapoints."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator
+from operator import itemgetter
+from typing import Any, Final
+
+import msgspec
+
+from skymesh.errors import InvalidDataPointError
+from skymesh.model.alert import Alert, Source, alert_id
+from skymesh.model.ids import Digest, canonical, canonical_row, digest_bytes
+from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, MeasurementKey, Rank, point_id
+from skymesh.surveys.survey import Shaped
+from skymesh.surveys.time_scales import mjd_tai_of_jd_utc
+from skymesh.surveys.ztf import fields, names
+from skymesh.surveys.ztf.rights import labels_of
+
+SURVEY: Final = "ztf"
+_ABSENT: Final = -999
+# How MessagePack writes -999, as a float and as an integer.
+_ABSENT_BYTES: Final = (msgspec.msgpack.encode(-999.0), msgspec.msgpack.encode(-999))
+_POSITIVE: Final = {"t": True, "1": True, "f": False, "0": False, None: None}
+_TRIGGERING: Final = Rank(is_triggering=True)
+_HISTORICAL: Final = Rank()
+
+_LIMIT_OF_HISTORY: Final = itemgetter(*(fields.HISTORY_COLUMNS.index(name) for name in fields.LIMIT_FIELDS))
+_JD, _PROGRAMID, _RCID, _PID = (fields.DETECTION_FIELDS.index(n) for n in ("jd", "programid", "rcid", "pid"))
+_SSNAMENR, _RBVERSION = (fields.DETECTION_FIELDS.index(n) for n in ("ssnamenr", "rbversion"))
+_POINT_FIELDS: Final = frozenset(fields.DETECTION_FIELDS)
+_ALERT_FIELDS_LEFT_OUT: Final = _POINT_FIELDS | fields.IDENTITY | frozenset(fields.AGGREGATES)
+
+
+def shape(record: dict[str, Any], source: Source) -> Shaped:
+    """Turn a packet, whose history lists are tuples of `fields.history_tables`, into an alert.
+
+    Raises
+    ------
+    InvalidDataPointError
+        If the packet does not say which object, when or where.
+    """
+    candidate = record["candidate"]
+    object_id, candid = _identity(record, candidate)
+    points = (_trigger(candidate, candid), *_history(record, object_id))
+    cutouts = _cutouts(record)
+    values = dict(_present(candidate, _ALERT_FIELDS_LEFT_OUT))
+    aggregates = {name: candidate[name] for name in fields.AGGREGATES if candidate.get(name) is not None}
+    ampel = names.ampel_id(object_id)
+    alert = Alert(
+        id=alert_id(SURVEY, candid),
+        survey=SURVEY,
+        native=candid,
+        stock=names.stock_of(object_id),
+        record=_record_digest(record, points, values, aggregates, cutouts),
+        points=points,
+        values=values,
+        aggregates=aggregates,
+        attributes={} if ampel is None else {"ampel_stock": ampel},
+        cutouts=None if cutouts is None else digest_bytes("cutout", cutouts),
+        source=source,
+    )
+    return Shaped(alert, cutouts)
+
+
+def _identity(record: dict[str, Any], candidate: dict[str, Any]) -> tuple[str, int]:
+    object_id, candid = record["objectId"], candidate["candid"]
+    if not isinstance(object_id, str) or not object_id or any(c.isspace() for c in object_id):
+        raise InvalidDataPointError("no objectId")
+    if not isinstance(candid, int) or candid <= 0:
+        raise InvalidDataPointError("no candid")
+    if record.get("candid", candid) != candid:
+        raise InvalidDataPointError(f"candid {record['candid']} at the top, {candid} in the candidate")
+    return unicodedata.normalize("NFC", object_id), candid
+
+
+def _trigger(candidate: dict[str, Any], candid: int) -> DataPoint:
+    ra_deg, dec_deg = candidate["ra"], candidate["dec"]
+    if not _is_number(ra_deg) or not _is_number(dec_deg) or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):  # noqa: PLR2004 - degrees
+        raise InvalidDataPointError(f"no position: ra {ra_deg}, dec {dec_deg}")
+    row = tuple(candidate.get(name) for name in fields.DETECTION_FIELDS)
+    return _detection(candid, row, _TRIGGERING)
+
+
+def _history(record: dict[str, Any], object_id: str) -> Iterator[DataPoint]:
+    for row in record.get("prv_candidates") or ():
+        if row[0] is None:
+            yield _limit(_LIMIT_OF_HISTORY(row))
+        else:
+            yield _detection(row[0], row[1:], _HISTORICAL)
+    for row in record.get("fp_hists") or ():
+        yield _forced(object_id, row)
+
+
+def _detection(candid: int, row: tuple[Any, ...], rank: Rank) -> DataPoint:
+    try:
+        row = (_POSITIVE[row[0]], *row[1:])
+    except KeyError:
+        raise InvalidDataPointError(f"isdiffpos {row[0]!r} is none of t, f, 1, 0") from None
+    if not (_is_ascii(row[_SSNAMENR]) and _is_ascii(row[_RBVERSION])):
+        row = tuple(unicodedata.normalize("NFC", value) if isinstance(value, str) else value for value in row)
+    key = MeasurementKey(SURVEY, DETECTION, candid)
+    return _point(key, row, rank, row[_JD], row[_PROGRAMID], (row[_JD], row[_RCID]))
+
+
+def _limit(row: tuple[Any, ...]) -> DataPoint:
+    jd_utc, _, pid, _, programid = row
+    return _point(MeasurementKey(SURVEY, LIMIT, pid), row, _HISTORICAL, jd_utc, programid, None)
+
+
+def _forced(object_id: str, row: tuple[Any, ...]) -> DataPoint:
+    jd_utc, _, pid, _, programid = row[:5]
+    key = MeasurementKey(SURVEY, FORCED, f"{object_id}/{pid}")
+    return _point(key, row, _HISTORICAL, jd_utc, programid, None)
+
+
+def _point(  # noqa: PLR0913 - one value each
+    key: MeasurementKey,
+    row: tuple[Any, ...],
+    rank: Rank,
+    jd_utc: Any,
+    programid: Any,
+    exposure: tuple[float, int] | None,
+) -> DataPoint:
+    if not _is_number(jd_utc):
+        raise InvalidDataPointError(f"a {key.kind} without jd")
+    if key.native is None:
+        raise InvalidDataPointError(f"a {key.kind} without pid")
+    try:
+        mjd_tai = mjd_tai_of_jd_utc(jd_utc)
+    except ValueError as error:
+        raise InvalidDataPointError(f"a {key.kind} with {error}") from None
+    body = canonical_row(row)
+    if _ABSENT_BYTES[0] in body or _ABSENT_BYTES[1] in body:
+        body = canonical([None if value == _ABSENT else value for value in row])
+    if exposure is not None and exposure[1] is None:
+        exposure = None
+    return DataPoint(point_id(key, body), *key, rank, labels_of(programid), exposure, mjd_tai, body)
+
+
+def _cutouts(record: dict[str, Any]) -> bytes | None:
+    """Return the image stamps as one canonical block of bytes: gzipped FITS (or JPEG) as received."""
+    stamps = {}
+    for name in fields.CUTOUTS:
+        stamp = record.get(name)
+        if stamp and stamp.get("stampData"):
+            stamps[name.removeprefix("cutout").lower()] = stamp["stampData"]
+    return canonical(stamps) if stamps else None
+
+
+def _record_digest(
+    record: dict[str, Any],
+    points: Iterable[DataPoint],
+    values: dict[str, Any],
+    aggregates: dict[str, Any],
+    cutouts: bytes | None,
+) -> Digest:
+    """Return the digest of the decoded record: its points by id, everything else by value."""
+    extra = {key: _plain(value) for key, value in record.items() if key not in _DIGESTED_APART}
+    stamps = None if cutouts is None else digest_bytes("cutout", cutouts)
+    content = [[point.id for point in points], values, aggregates, stamps, extra]
+    return digest_bytes("record", canonical(content))
+
+
+_DIGESTED_APART: Final = frozenset({"candidate", "prv_candidates", "fp_hists", *fields.CUTOUTS})
+
+
+def _present(candidate: dict[str, Any], left_out: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Yield the values of the triggering record that are there: neither null, NaN nor -999."""
+    for name, value in candidate.items():
+        if value is not None and value == value and value != _ABSENT and name not in left_out:  # noqa: PLR0124 - NaN
+            yield name, value
+
+
+def _plain(value: Any) -> Any:
+    """Return a broker's extra value in plain types: dates and the like as text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, bool | int | float | str | bytes) else str(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float | int) and math.isfinite(value)
+
+
+def _is_ascii(value: Any) -> bool:
+    return value is None or value.isascii()

@@ -1,0 +1,1 @@
+"""What a person sees of a run: structured logs and progress, both on stderr."""

@@ -1,0 +1,48 @@
+"""The contract of units: what a science plug-in is, and what it may know.
+
+Import from here::
+
+    from skymesh.units import Analyser, LightCurve, Result
+"""
+
+from skymesh.errors import MissingInputError, TransientError
+from skymesh.lightcurve import LightCurve
+from skymesh.model.point import DataPoint
+from skymesh.model.state import State
+from skymesh.units.inputs import DataPoints
+from skymesh.units.table import AlertTable, AlertView, TableFilter, Verdicts
+from skymesh.units.unit import (
+    Analyser,
+    Combiner,
+    Filter,
+    ObjectView,
+    ProductFile,
+    Result,
+    Summary,
+    Tabulator,
+    Unit,
+    Verdict,
+)
+
+__all__ = [
+    "AlertTable",
+    "AlertView",
+    "Analyser",
+    "Combiner",
+    "DataPoint",
+    "DataPoints",
+    "Filter",
+    "LightCurve",
+    "MissingInputError",
+    "ObjectView",
+    "ProductFile",
+    "Result",
+    "State",
+    "Summary",
+    "TableFilter",
+    "Tabulator",
+    "TransientError",
+    "Unit",
+    "Verdict",
+    "Verdicts",
+]

@@ -1,0 +1,63 @@
+"""Inputs of analysers that are made from datapoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from skymesh.model.point import DETECTION, DataPoint, raw_values
+from skymesh.surveys import registry
+from skymesh.surveys.survey import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class DataPoints:
+    """The points of a state with the survey's raw values, in order of time.
+
+    Attributes
+    ----------
+    points
+        The points themselves.
+    """
+
+    points: tuple[DataPoint, ...]
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[DataPoint]:
+        return iter(self.points)
+
+    @cached_property
+    def detections(self) -> DataPoints:
+        """The detections among them."""
+        return DataPoints(tuple(point for point in self.points if point.kind == DETECTION))
+
+    @cached_property
+    def positions_deg(self) -> tuple[Floats, Floats]:
+        """Right ascension and declination (ICRS, degrees), NaN for points without one."""
+        ra_deg, dec_deg = np.full(len(self), np.nan), np.full(len(self), np.nan)
+        for survey, rows in _by_survey(self.points).items():
+            found = registry.get(survey).positions_deg([self.points[row] for row in rows])
+            ra_deg[rows], dec_deg[rows] = found
+        return ra_deg, dec_deg
+
+    def values(self, point: DataPoint) -> Mapping[str, Any]:
+        """Return the raw values of a point under the survey's names; absent ones are left out."""
+        return registry.values_of(point, raw_values(point))
+
+
+def in_order_of_time(points: Sequence[DataPoint]) -> tuple[DataPoint, ...]:
+    """Return points by time of observation; at equal times by id, so that the order is one."""
+    return tuple(sorted(points, key=lambda point: (point.mjd_tai, point.id)))
+
+
+def _by_survey(points: Sequence[DataPoint]) -> dict[str, list[int]]:
+    rows: dict[str, list[int]] = {}
+    for row, point in enumerate(points):
+        rows.setdefault(point.survey, []).append(row)
+    return rows

@@ -1,0 +1,147 @@
+"""The kinds of units, as base classes to write one's own from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import msgspec
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from skymesh.lightcurve import LightCurve
+    from skymesh.model.point import DataPoint
+    from skymesh.units.table import AlertTable, AlertView, Verdicts
+
+
+class Unit(BaseModel):
+    """A science plug-in: a class with typed parameters and a version.
+
+    Its annotated fields are its parameters; a job sets them under ``config:``. It knows nothing of
+    brokers and stores and works in a notebook as it stands.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    version: ClassVar[str]
+    """Declared by each unit; whoever changes what it computes, changes it."""
+
+    deadline_s: ClassVar[float] = 60.0
+    """After so many seconds one execution is given up and settled as failed."""
+
+
+class Verdict(NamedTuple):
+    """What a filter says of one alert.
+
+    Attributes
+    ----------
+    is_accepted
+        Whether the channel keeps the alert.
+    reason
+        Why not: name and value of the cut that failed.
+    """
+
+    is_accepted: bool
+    reason: str = ""
+
+
+class Filter(Unit):
+    """Keeps or rejects alerts. Write `accept`; for whole tables see `TableFilter`."""
+
+    @abstractmethod
+    def accept(self, alert: AlertView) -> Verdict:
+        """Judge one alert, of which only what the channel may see is there."""
+
+    def accept_table(self, table: AlertTable) -> Verdicts:
+        """Judge a batch of alerts, in order; here by judging each alone."""
+        return [self.accept(alert) for alert in table]
+
+
+class Combiner(Unit):
+    """Chooses which points make the states of a channel."""
+
+    @abstractmethod
+    def combine(self, points: Sequence[DataPoint]) -> Iterable[Sequence[DataPoint]]:
+        """Return the states to make, each as its points.
+
+        Parameters
+        ----------
+        points
+            What the channel may see: one version per measurement, one detection per exposure, in
+            order of time.
+        """
+
+
+class Tabulator(Unit):
+    """Makes the light curve of a state."""
+
+    @abstractmethod
+    def tabulate(self, points: Sequence[DataPoint]) -> LightCurve:
+        """Return the light curve of points, in order of time."""
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What an analyser returns: a frozen record of plain values, one class for each analyser.
+
+    Fields may be None, bool, int, float, str, and tuples and dicts (with text keys) of those. NaN
+    counts as absent.
+    """
+
+
+class Analyser(Unit):
+    """Computes on one state.
+
+    Write ``run(self, …) -> MyResult``: the type hints of its parameters are its wiring. They may be
+    `State`, `LightCurve`, `DataPoints`, ``numpy.random.Generator`` (seeded by the execution), a
+    `Result` type (made by another analyser of the channel), ``X | None`` for one that may be absent,
+    and ``Mapping[str, X]`` for every instance that makes X. A required input that is missing settles
+    the execution as ``missing``; the unit itself raises `MissingInputError`.
+    """
+
+
+class ObjectView(msgspec.Struct, frozen=True):
+    """What a summary may see of one object in one channel: its newest state and the results on it.
+
+    Attributes
+    ----------
+    channel, stock
+        Which object, for whom.
+    alert, state
+        Ids, as text, of the alert at which the state was reached, and of the state.
+    results
+        instance → the result's content; only those that are ok.
+    result_ids
+        instance → id as text.
+    """
+
+    channel: str
+    stock: str
+    alert: str
+    state: str
+    results: Mapping[str, Mapping[str, Any]]
+    result_ids: Mapping[str, str]
+
+
+class ProductFile(NamedTuple):
+    """A file that a summary made: its name, and its content in pieces."""
+
+    name: str
+    content: Iterable[bytes]
+
+
+class Summary(Unit):
+    """Makes products of a whole run, at its end."""
+
+    @abstractmethod
+    def summarise(self, name: str, views: Iterable[ObjectView]) -> Iterator[ProductFile]:
+        """Yield the files to deliver; each is consumed before the next is asked for.
+
+        Parameters
+        ----------
+        name
+            The instance's name in the job, to name the files after.
+        views
+            One view per channel and object, sorted by channel and stock; may be gone through again and
+            again, but not twice at the same time.
+        """
