@@ -5,17 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.telemetry.logs import configure_logs
 from skymesh_local import printing
+from skymesh_local.app import Embedded, open_embedded
+from skymesh_local.audit import Audit
+from skymesh_local.audit import audit as audit_run
+from skymesh_local.find import find_run
+from skymesh_local.reproduce import reproduce as compute_again
 from skymesh_local.run import load_plan, run_job
-from skymesh_local.settings import RunSettings, log_level
+from skymesh_local.settings import RunSettings, log_level, store_path
+from skymesh_local.show import show as show_object
+from skymesh_local.trace import trace as trace_id
+
+T = TypeVar("T")
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Analyses on streams of astronomical alerts."
@@ -69,6 +78,70 @@ def units(name: Annotated[str, typer.Argument(help="One unit.", show_default=Fal
     printing.print_units(name)
 
 
+@app.command()
+def show(
+    stock: Annotated[str, typer.Argument(help="The object: ztf:ZTF18abxhyqv, or the name alone.", show_default=False)],
+    store: Store,
+    channel: Channel = "",
+    as_json: Json = False,
+) -> None:
+    """Show an object: its points, states and results, as a channel may see them."""
+    told = _looked(store, lambda embedded: show_object(embedded.store, stock, channel))
+    _print_json(told) if as_json else printing.print_object(told)
+
+
+@app.command()
+def trace(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="Any id, <kind>:<32 hex digits>.", show_default=False)],
+    store: Store,
+    channel: Channel = "",
+    as_json: Json = False,
+) -> None:
+    """Tell what made an id, from what, with which version and config, back to the packets."""
+    told = _looked(store, lambda embedded: trace_id(embedded.store, id_, channel))
+    _print_json(told) if as_json else printing.print_trace(told)
+
+
+@app.command()
+def reproduce(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of a result.", show_default=False)], store: Store
+) -> None:
+    """Compute a result again from its recorded inputs; exit 1 if it is not the same."""
+    again = _looked(store, lambda embedded: compute_again(embedded.store, id_))
+    print("\n".join(again.lines))
+    raise typer.Exit(0 if again.is_equal else 1)
+
+
+@app.command()
+def audit(
+    store: Store,
+    run: Annotated[str, typer.Option(help="Which run, by id or name; else the only one.", show_default=False)] = "",
+    final: Annotated[bool, typer.Option("--final", help="What is still in flight is a hole too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Prove that everything a run read is accounted for; exit 1 on any hole."""
+
+    async def look(embedded: Embedded) -> Audit:
+        return await audit_run(embedded, await find_run(embedded.store, run), is_final=final)
+
+    found = _looked(store, look)
+    _print_json(found.told()) if as_json else printing.print_audit(found)
+    raise typer.Exit(1 if found.holes else 0)
+
+
+def _looked(url: str, look: Callable[[Embedded], Awaitable[T]]) -> T:
+    """Open a store, look, and close it again."""
+
+    async def work() -> T:
+        embedded = open_embedded(store_path(url), must_exist=True)
+        try:
+            return await look(embedded)
+        finally:
+            await embedded.close()
+
+    return asyncio.run(work())
+
+
 def main() -> None:
     """Run the command line: a mistake of the user is one line and exit code 2."""
     try:
@@ -105,7 +178,3 @@ def _parameters(given: list[str]) -> dict[str, str]:
 
 def _print_json(value: dict[str, Any]) -> None:
     print(json.dumps(value, allow_nan=False))
-
-
-def _wait(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)

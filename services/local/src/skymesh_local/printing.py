@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import csv
 import inspect
+import json
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.tree import Tree
 
 from skymesh.jobs.plan import ChannelPlan, JobPlan
 from skymesh.units import catalogue
+from skymesh_local.audit import Audit
 from skymesh_local.run import Finished
 
 _ROWS = 12
@@ -62,6 +66,60 @@ def _short(text: str) -> str:
         return text if text.lstrip("-").isdigit() else f"{float(text):.3f}"
     except ValueError:
         return text
+
+
+def print_object(told: dict[str, Any]) -> None:
+    """Print an object."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    names = ", ".join(f"{key} {value}" for key, value in told["attributes"].items())
+    console.print(f"{told['stock']}  {names}{'  as seen by ' + told['channel'] if told['channel'] else ''}")
+    console.print(f"{len(told['alerts'])} alerts")
+    for alert in told["alerts"]:
+        said = "; ".join(f"{v['channel']} {v['verdict']} {v['reason']}".rstrip() for v in alert["verdicts"])
+        console.print(f"  {alert['id']}  {alert['native']}{' duplicate' if alert['is_duplicate'] else ''}  {said}")
+    console.print(f"{len(told['points'])} points")
+    for point in told["points"]:
+        labels = " ".join(point["labels"])
+        console.print(f"  {point['id']}  {point['mjd_tai']:.5f} TAI  {point['kind']:9} {point['native']}  {labels}")
+    console.print(f"{len(told['states'])} states")
+    for state in told["states"]:
+        results = "  ".join(f"{name} {id_}" for name, id_ in state["results"].items())
+        console.print(f"  {state['id']}  {state['channel']}  {len(state['points'])} points  {results}")
+    console.print(f"{len(told['results'])} results")
+    for result in told["results"]:
+        said = json.dumps(result["content"]) if result["outcome"] == "ok" else f"{result['outcome']}: {result['reason']}"
+        console.print(f"  {result['id']}  {result['unit']} {result['version']}  {said}")
+
+
+def print_trace(told: dict[str, Any]) -> None:
+    """Print where an id comes from, as a tree."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    tree = Tree(told["id"])
+    _grow(tree, {key: value for key, value in told.items() if key != "id"})
+    console.print(tree)
+
+
+def _grow(tree: Tree, value: Any) -> None:
+    items = value.items() if isinstance(value, dict) else ((None, item) for item in value)
+    for key, item in items:
+        label = "" if key is None else f"{key}: "
+        if isinstance(item, dict | list) and item:
+            title = item.get("id", "") if isinstance(item, dict) else ""
+            branch = tree.add(f"{label}{title}".rstrip() or "·")
+            _grow(branch, {k: v for k, v in item.items() if k != "id"} if isinstance(item, dict) else item)
+        elif item not in (None, [], {}):
+            tree.add(f"{label}{item}")
+
+
+def print_audit(found: Audit) -> None:
+    """Print an audit."""
+    console = Console(soft_wrap=True, highlight=False, markup=False)
+    said = ", ".join(f"{count} {name}" for name, count in found.packets.items())
+    console.print(f"run:{found.run.id.hex()}  {'NOT balanced' if found.holes else 'balanced'}")
+    console.print(f"  packets: {said}; {found.inflight} records in flight")
+    console.print(f"  digest {found.digest}  results {found.results_digest}")
+    for hole in found.holes:
+        console.print(f"  hole: {hole}")
 
 
 def print_plan(plan: JobPlan) -> None:

@@ -99,6 +99,9 @@ class Analyser(Unit):
     the execution as ``missing``; the unit itself raises `MissingInputError`.
     """
 
+    rtol: ClassVar[float | None] = None
+    """How far a second computation may be off, relative, and still count as the same; None: not at all."""
+
 
 class ObjectView(msgspec.Struct, frozen=True):
     """What a summary may see of one object in one channel: its newest state and the results on it.

@@ -1,0 +1,123 @@
+"""The first half of an audit: what was read is in the log, and the log is registered."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+from skymesh.codecs import wire
+from skymesh.errors import InvariantError
+from skymesh.model.alert import Alert, Arrival
+from skymesh.model.execution import JournalEntry, Line
+from skymesh.model.ids import digest_sequence, text_id
+from skymesh.model.point import point_id
+from skymesh.model.position import Position
+from skymesh.model.run import DeadLetter, Log, Run
+from skymesh.runtime.topics import ALERTS, topic_of
+from skymesh_local.app import Embedded
+
+_RECORDS, _BYTES = 1000, 64 << 20
+
+
+async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
+    """Compare the account of every file with the log and the dead letters, and the log with its id."""
+    holes = [
+        f"{source.name}: read {source.read}, published {source.published}, dead {source.dead}"
+        for source in run.sources
+        if source.read != source.published + source.dead
+    ]
+    log = await embedded.store.get(Log, id=run.log)
+    published = sum(source.published for source in run.sources)
+    if log is None or log.length != published:
+        holes.append(f"log:{run.log.hex()} has {log and log.length} alerts, published were {published}")
+    dead = await embedded.store.count(DeadLetter, log=run.log)
+    if dead != sum(source.dead for source in run.sources):
+        holes.append(f"{dead} dead letters are kept of {sum(source.dead for source in run.sources)}")
+    keys = [alert.id + alert.record async for _, alert in iter_log(embedded, run)]
+    if digest_sequence("log", keys) != run.log:
+        holes.append(f"log:{run.log.hex()} is not the digest of the {len(keys)} alerts that are in it")
+    return holes
+
+
+async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[int, Alert]]:
+    """Yield offset and alert of the log."""
+    topic = topic_of(ALERTS, run.log)
+    if not await embedded.bus.partitions(topic):
+        return
+    start = 0
+    while records := await embedded.bus.read_from(topic, 0, start, limit=_RECORDS, max_bytes=_BYTES):
+        for record in records:
+            yield record.offset, wire.decode(record.value, Alert)
+        start = records[-1].offset + 1
+
+
+async def audit_arrivals(
+    embedded: Embedded, run: Run, entries: list[JournalEntry], completed: int
+) -> tuple[dict[str, int], list[str]]:
+    """Compare log, arrivals and T0's registration, offset by offset up to what T0 has completed.
+
+    Returns
+    -------
+    How many alerts were accepted, rejected and duplicates; and the holes.
+    """
+    counts: dict[str, int] = {}
+    holes: list[str] = []
+    lines = _registration(entries)
+    arrivals = _below(embedded.store.scan(Arrival, log=run.log), completed)
+    arrival = await anext(arrivals, None)
+    async for offset, alert in iter_log(embedded, run):
+        if offset >= completed:
+            break
+        line = next(lines, None)
+        while arrival is not None and arrival.position.offset < offset:
+            holes.append(f"an arrival at {arrival.position} that is not in the log")
+            arrival = await anext(arrivals, None)
+        here = arrival if arrival is not None and arrival.position == Position(0, 0, offset) else None
+        holes += await _place_holes(embedded, offset, alert, here, line)
+        if line is not None:
+            counts[line.outcome] = counts.get(line.outcome, 0) + 1
+        if here is not None:
+            arrival = await anext(arrivals, None)
+    if sum(counts.values()) != completed:
+        holes.append(f"T0 completed {completed} alerts, its journal tells of {sum(counts.values())}")
+    return counts, holes
+
+
+async def _place_holes(
+    embedded: Embedded, offset: int, alert: Alert, arrival: Arrival | None, line: Line | None
+) -> list[str]:
+    name = text_id("alert", alert.id)
+    if arrival is None:
+        return [f"{name} at offset {offset} has no arrival"]
+    holes = []
+    if arrival.alert.id != alert.id or arrival.alert.record != alert.record:
+        holes.append(f"the arrival at offset {offset} is of another alert")
+    if line is None or line.subject != name or (line.outcome == "duplicate") != arrival.is_duplicate:
+        holes.append(f"{name} at offset {offset} is not what T0's journal says")
+    known = {point.id for point in alert.points}
+    for point in arrival.alert.points:
+        if point_id(point.key, point.body) != point.id or point.id not in known:
+            holes.append(f"point:{point.id.hex()} is not the digest of its values, or not in its alert")
+    if alert.cutouts is not None and not await _has_cutouts(embedded, alert):
+        holes.append(f"cutout:{alert.cutouts.hex()} of {name} is missing or damaged")
+    return holes
+
+
+async def _has_cutouts(embedded: Embedded, alert: Alert) -> bool:
+    try:
+        return alert.cutouts is None or await embedded.store.read_cutouts(alert.cutouts) is not None
+    except InvariantError:
+        return False
+
+
+def _registration(entries: list[JournalEntry]) -> Iterator[Line]:
+    for entry in entries:
+        if not entry.channel:
+            yield from entry.lines
+
+
+async def _below(arrivals: AsyncIterator[Arrival], completed: int) -> AsyncIterator[Arrival]:
+    """Yield arrivals up to an offset; rows of a batch that was not committed may stand behind it."""
+    async for arrival in arrivals:
+        if arrival.position.offset >= completed:
+            return
+        yield arrival

@@ -1,0 +1,157 @@
+"""Computing a result again from what it was recorded to be given."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from skymesh.errors import NotFoundError, SettingsError
+from skymesh.jobs.plan import Configured, Wire
+from skymesh.model.execution import InputEntry, Result, content_digest
+from skymesh.model.ids import Digest, parse_id
+from skymesh.model.run import ConfigRecord
+from skymesh.model.state import State
+from skymesh.runtime.execute import Finished, Task, execute
+from skymesh.store.store import Store
+from skymesh.units import catalogue
+from skymesh.units.unit import Analyser, Tabulator, Unit
+from skymesh.units.wiring import Hint, InputKind, signature_of
+from skymesh_local.objects import plain, points_of, unseen
+from skymesh_t2.inputs import StateMaterial, typed
+
+
+class Reproduction(NamedTuple):
+    """How a second computation compares with the recorded one.
+
+    Attributes
+    ----------
+    is_equal
+        Whether they agree: in every byte, or within the unit's `rtol` if it declares one.
+    lines
+        What was compared, and the differences.
+    """
+
+    is_equal: bool
+    lines: tuple[str, ...]
+
+
+async def reproduce(store: Store, text: str) -> Reproduction:
+    """Compute a result again.
+
+    Raises
+    ------
+    SettingsError
+        If the id is no result's, or the unit is not installed in the recorded version.
+    """
+    kind, id_ = parse_id(text)
+    if kind != "result":
+        raise SettingsError("only results are computed again", where=text)
+    result = await store.get(Result, id=id_)
+    if result is None:
+        raise unseen(text)
+    unit = await _unit(store, result.ref.unit, result.ref.config)
+    if not isinstance(unit, Analyser):
+        raise SettingsError(f"{result.ref.unit} is no analyser any more", where=text)
+    notes = _notes(result, unit)
+    again = await _execute(store, result, unit)
+    if again.outcome == result.outcome and content_digest(again.outcome, again.content) == result.digest:
+        return Reproduction(True, (*notes, f"{text} is the same: {result.outcome}"))
+    differences = tuple(_differences("", _told(result.outcome, result.content), _told(again.outcome, again.content), unit.rtol))
+    if not differences:
+        return Reproduction(True, (*notes, f"{text} is the same within rtol {unit.rtol}"))
+    return Reproduction(False, (*notes, f"{text} is not the same:", *differences))
+
+
+def _notes(result: Result, unit: Unit) -> tuple[str, ...]:
+    if result.ref.version.partition("+")[0] != unit.version:
+        return (f"recorded with version {result.ref.version}, installed is {unit.version}",)
+    if catalogue.code_digest(result.ref.unit) != result.ref.code:
+        return ("the unit's code has changed since",)
+    return ()
+
+
+async def _unit(store: Store, name: str, config: Digest) -> Unit:
+    record = await store.get(ConfigRecord, id=config)
+    if record is None:
+        raise NotFoundError("the recorded parameters are not in the store", where=f"config:{config.hex()}")
+    return catalogue.configure(name, record.parameters)
+
+
+async def _execute(store: Store, result: Result, unit: Analyser) -> Finished:
+    signature = signature_of(type(unit))
+    materials: dict[Digest, StateMaterial] = {}
+    given: dict[str, Any] = {}
+    for hint in signature.hints:
+        if hint.kind is not InputKind.RANDOM:
+            entry = result.inputs[hint.name]
+            if hint.kind is InputKind.RESULT and entry[2] != "ok":
+                return Finished("missing", result.reason, None, 0.0)
+            given[hint.name] = await _argument(store, hint, entry, materials)
+    random = tuple(hint.name for hint in signature.hints if hint.kind is InputKind.RANDOM)
+    return execute(Task(result.id, unit, signature.makes, given, random))
+
+
+async def _argument(store: Store, hint: Hint, entry: InputEntry, materials: dict[Digest, StateMaterial]) -> Any:
+    if hint.kind in (InputKind.STATE, InputKind.POINTS, InputKind.CURVE):
+        id_ = Digest(entry[1])
+        if id_ not in materials:
+            materials[id_] = await _material(store, id_)
+        if hint.kind is InputKind.STATE:
+            return materials[id_].state
+        if hint.kind is InputKind.POINTS:
+            return materials[id_].points
+        return materials[id_].curve(await _tabulator(store, entry))
+    if hint.kind is InputKind.ALL_RESULTS:
+        found = {name: await _typed(store, hint, Digest(id_)) for name, id_, _ in entry[1]}
+        return {name: value for name, value in found.items() if value is not None}
+    return None if entry[0] == "absent" else await _typed(store, hint, Digest(entry[1]))
+
+
+async def _typed(store: Store, hint: Hint, id_: Digest) -> Any:
+    result = await store.get(Result, id=id_)
+    if result is None:
+        raise NotFoundError("a result that it builds on is not in the store", where=f"result:{id_.hex()}")
+    return typed(Wire(hint, ()), result)
+
+
+async def _tabulator(store: Store, entry: InputEntry) -> Configured[Tabulator]:
+    _, _, name, _, config = entry
+    unit = await _unit(store, name, Digest(config))
+    if not isinstance(unit, Tabulator):
+        raise SettingsError(f"{name} is no tabulator any more", where=name)
+    return Configured(catalogue.reference(name, unit), unit)
+
+
+async def _material(store: Store, id_: Digest) -> StateMaterial:
+    state = await store.get(State, id=id_)
+    if state is None:
+        raise NotFoundError("the recorded state is not in the store", where=f"state:{id_.hex()}")
+    return StateMaterial(state, await points_of(store, state))
+
+
+def _told(outcome: str, content: Any) -> dict[str, Any]:
+    return {"outcome": outcome, "content": plain(content)}
+
+
+def _differences(place: str, recorded: Any, again: Any, rtol: float | None) -> list[str]:
+    """Return one line per value that differs by more than the unit allows."""
+    if isinstance(recorded, dict) and isinstance(again, dict):
+        lines = []
+        for key in sorted(recorded.keys() | again.keys()):
+            lines += _differences(f"{place}.{key}".lstrip("."), recorded.get(key), again.get(key), rtol)
+        return lines
+    if isinstance(recorded, list) and isinstance(again, list) and len(recorded) == len(again):
+        return [
+            line
+            for index, (one, other) in enumerate(zip(recorded, again, strict=True))
+            for line in _differences(f"{place}[{index}]", one, other, rtol)
+        ]
+    if recorded == again or _is_close(recorded, again, rtol):
+        return []
+    return [f"  {place}: recorded {recorded!r}, now {again!r}"]
+
+
+def _is_close(one: Any, other: Any, rtol: float | None) -> bool:
+    if rtol is None or not isinstance(one, float | int) or not isinstance(other, float | int):
+        return False
+    return math.isclose(one, other, rel_tol=rtol)

@@ -1,0 +1,135 @@
+"""One object as a channel may see it: alerts, points, states, results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skymesh.model.alert import Arrival
+from skymesh.model.execution import JournalEntry, Line, Result
+from skymesh.model.ids import Digest
+from skymesh.model.run import Run
+from skymesh.model.state import State, StateLink
+from skymesh.store.store import Store
+from skymesh.surveys import registry
+from skymesh_local.objects import (
+    Sight,
+    arrivals_of,
+    describe_alert,
+    describe_point,
+    describe_result,
+    plain,
+    results_by_id,
+    settled_of,
+    sight_of,
+    state_links,
+    unseen,
+)
+
+
+async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
+    """Return what is known of an object, in plain values.
+
+    Parameters
+    ----------
+    store
+        Where.
+    name
+        The stock, ``ztf:ZTF18abxhyqv``, or the survey's name alone.
+    channel
+        Who looks; empty for everything.
+
+    Raises
+    ------
+    NotFoundError
+        If there is nothing of the object that may be seen.
+    """
+    sight = await sight_of(store, channel)
+    stock, arrivals = await _arrivals(store, name)
+    seen = [arrival for arrival in arrivals if sight.sees(arrival.trigger_labels)]
+    points = {point.id: point for arrival in arrivals for point in arrival.alert.points if sight.sees(point.labels)}
+    if not seen and not points:
+        raise unseen(name)
+    links = await state_links(store, stock)
+    states, results = await _states(store, links, sight)
+    return {
+        "stock": stock,
+        "channel": sight.channel or None,
+        "attributes": next((arrival.alert.attributes for arrival in seen), {}),
+        "alerts": [
+            plain({**describe_alert(arrival, sight), "verdicts": await _verdicts(store, arrival, sight)})
+            for arrival in seen
+        ],
+        "points": [plain(describe_point(p)) for p in sorted(points.values(), key=lambda p: (p.mjd_tai, p.id))],
+        "states": states,
+        "results": [plain(describe_result(result, sight)) for result in results.values()],
+    }
+
+
+async def _arrivals(store: Store, name: str) -> tuple[str, list[Arrival]]:
+    candidates = [name] if ":" in name else [f"{survey}:{name}" for survey in registry.installed()]
+    for stock in candidates:
+        arrivals = await arrivals_of(store, stock)
+        if arrivals:
+            return stock, arrivals
+    raise unseen(name)
+
+
+async def _states(
+    store: Store, links: list[tuple[Run, StateLink]], sight: Sight
+) -> tuple[list[dict[str, Any]], dict[Digest, Result]]:
+    """Return the states that channels reached, with the ids of their results, and the results."""
+    results: dict[tuple[Digest, str, Digest], dict[str, str]] = {}
+    ids: dict[Digest, None] = {}
+    async for run, settled in settled_of(store, links):
+        for channel, by_state in settled.results.items():
+            if sight.is_own(channel):
+                for state, by_instance in by_state.items():
+                    told = {name: f"result:{id_.hex()}" for name, (id_, _, _) in by_instance.items()}
+                    results[run.id, channel, state] = told
+                    ids.update(dict.fromkeys(id_ for id_, _, _ in by_instance.values()))
+    states = []
+    for run, link in links:
+        for channel, reached in link.emitted.items():
+            if sight.is_own(channel):
+                states += [await _state(store, run, link, channel, id_, results) for id_ in reached]
+    return states, await results_by_id(store, ids)
+
+
+async def _state(
+    store: Store,
+    run: Run,
+    link: StateLink,
+    channel: str,
+    id_: Digest,
+    results: dict[tuple[Digest, str, Digest], dict[str, str]],
+) -> dict[str, Any]:
+    state = await store.get(State, id=id_)
+    return {
+        "id": f"state:{id_.hex()}",
+        "run": f"run:{run.id.hex()}",
+        "channel": channel,
+        "alert": f"alert:{link.alert.hex()}",
+        "points": [] if state is None else [f"point:{point.hex()}" for point in state.points],
+        "results": results.get((run.id, channel, id_), {}),
+    }
+
+
+async def _verdicts(store: Store, arrival: Arrival, sight: Sight) -> list[dict[str, Any]]:
+    """Return what the filters of each run said of an alert."""
+    verdicts = []
+    async for run in store.scan(Run, log=arrival.log):
+        async for entry in store.scan(JournalEntry, run=run.id, tier="t0"):
+            offset = arrival.position.offset
+            is_here = entry.partition == arrival.position.partition and entry.first <= offset < entry.end
+            if is_here and entry.channel and sight.is_own(entry.channel):
+                line = _line_of(entry, arrival)
+                if line is not None:
+                    verdicts.append({"channel": entry.channel, "verdict": line.outcome, "reason": line.reason})
+    return verdicts
+
+
+def _line_of(entry: JournalEntry, arrival: Arrival) -> Line | None:
+    if arrival.is_duplicate:
+        return None
+    subject = f"alert:{arrival.alert.id.hex()}"
+    return next((line for line in entry.lines if line.subject == subject), None)

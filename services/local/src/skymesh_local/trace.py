@@ -1,0 +1,260 @@
+"""From any id back to the packets: what made it, from what, with which version and config."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from skymesh.errors import NotFoundError
+from skymesh.model.alert import Arrival
+from skymesh.model.execution import JournalEntry, Result, count_lines
+from skymesh.model.ids import Digest, parse_id
+from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Run
+from skymesh.model.state import State
+from skymesh.store.store import Store
+from skymesh_local.objects import (
+    Sight,
+    arrivals_of,
+    describe_alert,
+    describe_point,
+    describe_result,
+    plain,
+    points_of,
+    settled_of,
+    sight_of,
+    state_links,
+    unseen,
+)
+
+
+async def trace(store: Store, text: str, channel: str) -> dict[str, Any]:
+    """Return where an id comes from, in plain values.
+
+    Raises
+    ------
+    NotFoundError
+        If the text is no id, or there is nothing under it that may be seen.
+    """
+    sight = await sight_of(store, channel)
+    kind, id_ = parse_id(text)
+    if kind not in _TRACES:
+        raise NotFoundError(f"ids of this kind are not traced; traced are: {', '.join(_TRACES)}", where=text)
+    found = await _TRACES[kind](store, id_, sight)
+    if found is None:
+        raise unseen(text)
+    told: dict[str, Any] = plain(found)
+    return told
+
+
+async def _result(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    result = await store.get(Result, id=id_)
+    if result is None:
+        return None
+    config = await store.get(ConfigRecord, id=result.ref.config)
+    built_on = [await _result(store, source, sight) for source in results_of(result)]
+    states = [await _state(store, state, sight) for state in states_of(result)]
+    if None in states or None in built_on:
+        return None
+    return {
+        **describe_result(result, sight),
+        "parameters": None if config is None else config.parameters,
+        "built_on": built_on,
+        "states": states,
+    }
+
+
+def states_of(result: Result) -> list[Digest]:
+    """Return the states that an execution was given, in one form or another."""
+    entries = [entry for entry in result.inputs.values() if entry[0] in {"state", "points", "curve"}]
+    return list(dict.fromkeys(Digest(entry[1]) for entry in entries))
+
+
+def results_of(result: Result) -> list[Digest]:
+    """Return the results that an execution builds on."""
+    found: dict[Digest, None] = {}
+    for tag, *rest in result.inputs.values():
+        if tag == "result":
+            found[Digest(rest[0])] = None
+        elif tag == "results":
+            found.update((Digest(id_), None) for _, id_, _ in rest[0])
+    return list(found)
+
+
+async def _state(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    state = await store.get(State, id=id_)
+    if state is None:
+        return None
+    points = await points_of(store, state)
+    if not sight.sees(label for point in points for label in point.labels):
+        return None
+    arrivals = await arrivals_of(store, state.stock)
+    links = await state_links(store, state.stock)
+    held = [
+        {"run": f"run:{run.id.hex()}", "channel": channel, "alert": f"alert:{link.alert.hex()}", "reached": id_ in link.emitted.get(channel, ())}
+        for run, link in links
+        for channel, states in link.states.items()
+        if id_ in states and sight.is_own(channel)
+    ]
+    results = [
+        {"channel": channel, "instance": name, "result": f"result:{result.hex()}", "outcome": outcome}
+        async for _, settled in settled_of(store, links)
+        for channel, by_state in settled.results.items()
+        if sight.is_own(channel)
+        for name, (result, outcome, _) in by_state.get(id_, {}).items()
+    ]
+    return {
+        "id": f"state:{id_.hex()}",
+        "stock": state.stock,
+        "held_at": held,
+        "results": results,
+        "points": [{**describe_point(p), "packets": _packets(p.id, arrivals, sight)} for p in points],
+    }
+
+
+def _packets(point: Digest, arrivals: list[Arrival], sight: Sight) -> list[dict[str, Any]]:
+    """Return the alerts that brought a point, with their files; only those that may be seen."""
+    return [
+        {"alert": f"alert:{arrival.alert.id.hex()}", "packet": str(arrival.alert.source)}
+        for arrival in arrivals
+        if sight.sees(arrival.trigger_labels) and any(p.id == point for p in arrival.alert.points)
+    ]
+
+
+async def _point(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    arrivals = await store.arrivals_with_point(id_)
+    point = next((p for arrival in arrivals for p in arrival.alert.points if p.id == id_), None)
+    if point is None or not sight.sees(point.labels):
+        return None
+    seen = [arrival for arrival in arrivals if sight.sees(arrival.trigger_labels)]
+    stocks = sorted({arrival.stock for arrival in seen})
+    return {**describe_point(point), "stocks": stocks, "packets": [describe_alert(arrival, sight) for arrival in seen]}
+
+
+async def _alert(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    arrivals = [a async for a in store.scan(Arrival, alert=id_) if sight.sees(a.trigger_labels)]
+    if not arrivals:
+        return None
+    links = await state_links(store, arrivals[0].stock)
+    states = [
+        {"run": f"run:{run.id.hex()}", "channel": channel, "states": [f"state:{state.hex()}" for state in states]}
+        for run, link in links
+        if link.alert == id_
+        for channel, states in link.states.items()
+        if sight.is_own(channel)
+    ]
+    points = {p.id: p for a in arrivals for p in a.alert.points if sight.sees(p.labels)}
+    return {
+        **describe_alert(arrivals[0], sight),
+        "arrivals": [describe_alert(arrival, sight) for arrival in arrivals],
+        "registered": [describe_point(point) for point in points.values()],
+        "states": states,
+    }
+
+
+async def _config(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:  # noqa: ARG001 - parameters hide nothing
+    config = await store.get(ConfigRecord, id=id_)
+    if config is None:
+        return None
+    uses = []
+    async for job in store.scan(JobRecord):
+        uses += [f"{job.name}: {place}" for place, ref in _units(job.resolved) if ref == config.parameters]
+    return {"id": f"config:{id_.hex()}", "parameters": config.parameters, "used_by": uses if not sight.channel else []}
+
+
+def _units(resolved: Any, place: str = "") -> list[tuple[str, Any]]:
+    if not isinstance(resolved, dict):
+        return []
+    found = [(place.lstrip("."), resolved["config"])] if "unit" in resolved and "config" in resolved else []
+    for key, value in resolved.items():
+        found += _units(value, f"{place}.{key}")
+    return found
+
+
+async def _job(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    job = await store.get(JobRecord, id=id_)
+    if job is None or (sight.channel and sight.channel not in job.resolved["channels"]):
+        return None
+    resolved = dict(job.resolved)
+    if sight.channel:
+        resolved = {"name": job.name, "channels": {sight.channel: resolved["channels"][sight.channel]}}
+    runs = [f"run:{run.id.hex()}" async for run in store.scan(Run, job=id_)]
+    return {"id": f"job:{id_.hex()}", "name": job.name, "resolved": resolved, "runs": runs}
+
+
+async def _run(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    run = await store.get(Run, id=id_)
+    if run is None or await _job(store, run.job, sight) is None:
+        return None
+    told: dict[str, Any] = {
+        "id": f"run:{id_.hex()}",
+        "job": f"job:{run.job.hex()}",
+        "name": run.name,
+        "origin": run.origin,
+        "encoding": run.encoding,
+    }
+    if not sight.channel:
+        told["log"] = f"log:{run.log.hex()}"
+        told["sources"] = [
+            {"name": s.name, "read": s.read, "published": s.published, "dead": s.dead} for s in run.sources
+        ]
+        told["dead_letters"] = [
+            {"packet": f"{d.source}#{d.index}", "code": d.code, "reason": d.reason}
+            async for d in store.scan(DeadLetter, log=run.log)
+        ]
+    return told
+
+
+async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    entries = [entry async for entry in store.scan(JournalEntry, id=id_) if sight.is_own(entry.channel)]
+    if not entries:
+        return None
+    entry = entries[0]
+    lines = tuple(line for line in entry.lines if not sight.channel or line.reason != "not_visible")
+    told: dict[str, Any] = {
+        "id": f"journal:{id_.hex()}",
+        "run": f"run:{entry.run.hex()}",
+        "tier": entry.tier,
+        "channel": entry.channel,
+        "instance": entry.instance,
+        "unit": None if entry.ref is None else entry.ref.unit,
+        "version": None if entry.ref is None else entry.ref.version,
+        "config": None if entry.ref is None else f"config:{entry.ref.config.hex()}",
+        "code": None if entry.ref is None else entry.ref.code.hex(),
+        "started_utc": entry.started_utc,
+        "seconds": entry.seconds,
+        "counts": count_lines(lines),
+        "lines": [
+            {"subject": line.subject, "output": list(line.output), "outcome": line.outcome, "reason": line.reason}
+            for line in lines
+        ],
+    }
+    if not sight.channel:
+        told["offsets"] = [entry.partition, entry.first, entry.end]
+    return told
+
+
+async def _cutout(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    stamps = await store.read_cutouts(id_)
+    if stamps is None:
+        return None
+    owners = [a async for a in store.scan(Arrival) if a.alert.cutouts == id_ and sight.sees(a.trigger_labels)]
+    if not owners:
+        return None
+    return {
+        "id": f"cutout:{id_.hex()}",
+        "size_bytes": len(stamps),
+        "alerts": [describe_alert(arrival, sight) for arrival in owners],
+    }
+
+
+_TRACES: dict[str, Callable[[Store, Digest, Sight], Awaitable[dict[str, Any] | None]]] = {
+    "alert": _alert,
+    "point": _point,
+    "state": _state,
+    "result": _result,
+    "config": _config,
+    "job": _job,
+    "run": _run,
+    "journal": _journal,
+    "cutout": _cutout,
+}
