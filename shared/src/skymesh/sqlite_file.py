@@ -87,7 +87,9 @@ class SqliteFile:
         try:
             yield
         except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:
-            raise StoreUnavailableError(f"{error}; nothing is lost: run the same command again", where=str(self.path)) from error
+            raise StoreUnavailableError(
+                f"{error}; nothing is lost: run the same command again", where=str(self.path)
+            ) from error
 
     def close(self) -> None:
         """Close the file."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Record, Tables, iter_records
-from skymesh.errors import PacketError, UnknownSchemaError
+from skymesh.errors import InvalidDataPointError, PacketError, UnknownSchemaError
 from skymesh.model.alert import Source
 from skymesh.surveys import registry
 from skymesh.surveys.survey import Shaped, Survey
@@ -70,20 +70,26 @@ def process(container: Container) -> Iterator[Shaped | Rejected]:
 
 
 def _shaped(container: Container, item: Record | Damage, survey: Survey) -> Shaped | Rejected:
-    source = Source(container.name, item.index)
+    source = Source(container.name, item.number)
     if isinstance(item, Damage):
         return Rejected(source, item.error, item.payload)
+    payload = container.data[:MAX_PAYLOAD] if item.number == 0 else b""
     try:
         return survey.shape(item.value, source)
     except PacketError as error:
-        payload = container.data[:MAX_PAYLOAD] if item.index == 0 else b""
         return Rejected(source, error, payload)
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
+        # The schema is the survey's, but a value is of another type than its fields have.
+        problem = f"a value of another type than expected ({' '.join(str(error).split())[:200]})"
+        return Rejected(source, InvalidDataPointError(problem), payload)
 
 
 def _all_unknown(container: Container, error: UnknownSchemaError) -> Iterator[Rejected]:
     """Reject each record of a readable container of a foreign schema; at least one."""
     index = -1
     for index, _ in enumerate(iter_records(container.data, lambda _: ())):
-        yield Rejected(Source(container.name, index), error, container.data[:MAX_PAYLOAD] if index == 0 else b"")
+        yield Rejected(
+            Source(container.name, index), error, container.data[:MAX_PAYLOAD] if index == 0 else b""
+        )
     if index < 0:
         yield Rejected(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])

@@ -163,7 +163,8 @@ async def _registry_holes(embedded: Embedded, run: Run) -> list[str]:
 
 def _tiling_holes(run: Run, journal: Journal) -> list[str]:
     """Return where the entries of a (tier, channel, instance) leave or cover twice offsets of its input."""
-    holes, covered = [], {}
+    holes: list[str] = []
+    covered: dict[tuple[str, str, str], int] = {}
     for entry in journal.entries:
         place = (entry.tier, entry.channel, entry.instance)
         right = journal_id(run.id, *place, entry.partition, entry.first, entry.end)
@@ -171,7 +172,9 @@ def _tiling_holes(run: Run, journal: Journal) -> list[str]:
             holes.append(f"journal:{entry.id.hex()} is not the digest of its place")
         if entry.end > entry.first:
             if entry.first != covered.get(place, 0):
-                holes.append(f"journal of {' '.join(filter(None, place))}: offsets {covered.get(place, 0)} to {entry.first}")
+                holes.append(
+                    f"journal of {' '.join(filter(None, place))}: offsets {covered.get(place, 0)} to {entry.first}"
+                )
             covered[place] = entry.end
     for tier, completed in journal.completed.items():
         places = [place for place in covered if place[0] == tier]

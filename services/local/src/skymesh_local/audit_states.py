@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from skymesh.model.execution import JournalEntry, Result, Settled, View, content_digest
 from skymesh.model.ids import Digest, text_id
+from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
 from skymesh.model.state import State, StateLink, Verdict, make_state
 from skymesh.store.store import Keys, Store
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from skymesh_local.audit import Journal
 
 
-
 async def audit_verdicts(store: Store, run: Run, entries: list[JournalEntry], inflight: int) -> list[str]:
     """Compare the verdict rows with what T0's journal says each filter accepted."""
     said: dict[str, set[str]] = {}
     for entry in entries:
         if entry.channel:
-            accepted = {line.subject for line in entry.lines if line.outcome == "accepted" and line.reason != "followed"}
+            accepted = {
+                line.subject
+                for line in entry.lines
+                if line.outcome == "accepted" and line.reason != "followed"
+            }
             said.setdefault(entry.channel, set()).update(accepted)
     kept: dict[str, int] = {}
     async for row in store.scan(Verdict, run=run.id):
@@ -29,7 +33,8 @@ async def audit_verdicts(store: Store, run: Run, entries: list[JournalEntry], in
     return [
         f"{channel}: the filter accepted {len(said.get(channel, ()))} alerts, {kept.get(channel, 0)} are kept"
         for channel in sorted(said.keys() | kept.keys())
-        if kept.get(channel, 0) < len(said.get(channel, ())) or (not inflight and kept.get(channel, 0) > len(said.get(channel, ())))
+        if kept.get(channel, 0) < len(said.get(channel, ()))
+        or (not inflight and kept.get(channel, 0) > len(said.get(channel, ())))
     ]
 
 
@@ -43,11 +48,16 @@ async def audit_states(store: Store, run: Run, journal: Journal) -> list[str]:
         if line.outcome == "accepted"
     }
     told = {(entry.channel, line.subject): line for entry in journal.of("t1") for line in entry.lines}
-    holes = [f"{channel}: accepted {alert} has no state link" for channel, alert in sorted(accepted - told.keys())]
+    holes = [
+        f"{channel}: accepted {alert} has no state link" for channel, alert in sorted(accepted - told.keys())
+    ]
     waiting = journal.ends["t1"] - journal.completed["t1"]
     if waiting and len({alert for _, alert in accepted - told.keys()}) <= waiting:
         holes = []
-    holes += [f"{channel}: {alert} has a state, but was not accepted" for channel, alert in sorted(told.keys() - accepted)]
+    holes += [
+        f"{channel}: {alert} has a state, but was not accepted"
+        for channel, alert in sorted(told.keys() - accepted)
+    ]
     linked: set[tuple[str, str]] = set()
     async for link in store.scan(StateLink, run=run.id):
         alert = text_id("alert", link.alert)
@@ -58,7 +68,11 @@ async def audit_states(store: Store, run: Run, journal: Journal) -> list[str]:
                 holes.append(f"{channel}: the states of {alert} are not what T1's journal says")
         holes += await _state_holes(store, run, link)
     holes += [f"{channel}: the link of {alert} is missing" for channel, alert in sorted(told.keys() - linked)]
-    holes += [f"{c}: {alert} failed without a reason" for (c, alert), line in told.items() if line.outcome == "failed" and not line.reason]
+    holes += [
+        f"{c}: {alert} failed without a reason"
+        for (c, alert), line in told.items()
+        if line.outcome == "failed" and not line.reason
+    ]
     return holes
 
 
@@ -91,7 +105,11 @@ async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
         if entry.ref is not None
         for line in entry.lines
     }
-    holes = [f"{c}.{i}: {state} is {line.outcome} without a reason" for (c, i, state), line in told.items() if line.outcome != "ok" and not line.reason]
+    holes = [
+        f"{c}.{i}: {state} is {line.outcome} without a reason"
+        for (c, i, state), line in told.items()
+        if line.outcome != "ok" and not line.reason
+    ]
     settled = 0
     async for link in store.scan(StateLink, run=run.id):
         if not link.emitted:
@@ -109,13 +127,17 @@ async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
             continue
         settled += 1
         for channel, name, state in lines_here:
-            entry = row.results.get(channel, {}).get(Digest(bytes.fromhex(state.partition(":")[2])), {}).get(name)
+            entry = (
+                row.results.get(channel, {}).get(Digest(bytes.fromhex(state.partition(":")[2])), {}).get(name)
+            )
             line = told.get((channel, name, state))
             if entry is None:
                 holes.append(f"{channel}.{name}: {state} has no result")
             elif line is None and journal.inflight == 0:
                 holes.append(f"{channel}.{name}: the result of {state} is not in T2's journal")
-            elif line is not None and (line.output != (text_id("result", entry[0]),) or line.outcome != entry[1]):
+            elif line is not None and (
+                line.output != (text_id("result", entry[0]),) or line.outcome != entry[1]
+            ):
                 holes.append(f"{channel}.{name}: the result of {state} is not what T2's journal says")
             if entry is not None:
                 holes += await _result_holes(store, entry)
@@ -143,10 +165,14 @@ async def audit_views(store: Store, run: Run, journal: Journal) -> list[str]:
     holes, views = [], set()
     async for view in store.scan(View, run=run.id):
         views.add((view.channel, view.position))
-    settled = set()
+    settled: set[tuple[str, Position]] = set()
     async for row in store.scan(Settled, run=run.id):
         settled.update((channel, row.position) for channel in row.results)
     if len(settled - views) > waiting:
-        holes += [f"{channel}: no view of what was settled at {place}" for channel, place in sorted(settled - views)]
-    holes += [f"{channel}: a view at {place} of nothing settled" for channel, place in sorted(views - settled)]
+        holes += [
+            f"{channel}: no view of what was settled at {place}" for channel, place in sorted(settled - views)
+        ]
+    holes += [
+        f"{channel}: a view at {place} of nothing settled" for channel, place in sorted(views - settled)
+    ]
     return holes

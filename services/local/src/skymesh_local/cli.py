@@ -27,7 +27,10 @@ from skymesh_local.trace import trace as trace_id
 T = TypeVar("T")
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Analyses on streams of astronomical alerts."
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Analyses on streams of astronomical alerts.",
 )
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
@@ -39,12 +42,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command()
 def run(
     job: Job,
-    alerts: Annotated[list[Path] | None, typer.Option(help="Avro files, folders, tars.", show_default=False)] = None,
-    store: Annotated[str, typer.Option(help="URL of the store, sqlite:PATH; else one in DIR.", show_default=False)] = "",
+    alerts: Annotated[
+        list[Path] | None, typer.Option(help="Avro files, folders, tars.", show_default=False)
+    ] = None,
+    store: Annotated[
+        str, typer.Option(help="URL of the store, sqlite:PATH; else one in DIR.", show_default=False)
+    ] = "",
     run: Annotated[str, typer.Option(help="Make the run apart by a name.", show_default=False)] = "",
     log: Annotated[str, typer.Option(help="Replay the log of this run of --store.", show_default=False)] = "",
     out: Annotated[Path | None, typer.Option(help="Folder for files.", show_default=False)] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A job parameter, k=v.", show_default=False)] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A job parameter, k=v.", show_default=False)
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes for units; 1 runs them in this one.")] = 1,
     as_json: Json = False,
 ) -> None:
@@ -67,7 +76,9 @@ def run(
 
 
 @app.command()
-def check(job: Job, set_: Annotated[list[str] | None, typer.Option("--set", help="A job parameter, k=v.")] = None) -> None:
+def check(
+    job: Job, set_: Annotated[list[str] | None, typer.Option("--set", help="A job parameter, k=v.")] = None
+) -> None:
     """Validate a job and print its plan."""
     printing.print_plan(load_plan(job, _parameters(set_ or [])))
 
@@ -80,7 +91,9 @@ def units(name: Annotated[str, typer.Argument(help="One unit.", show_default=Fal
 
 @app.command()
 def show(
-    stock: Annotated[str, typer.Argument(help="The object: ztf:ZTF18abxhyqv, or the name alone.", show_default=False)],
+    stock: Annotated[
+        str, typer.Argument(help="The object: ztf:ZTF18abxhyqv, or the name alone.", show_default=False)
+    ],
     store: Store,
     channel: Channel = "",
     as_json: Json = False,
@@ -92,7 +105,9 @@ def show(
 
 @app.command()
 def trace(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="Any id, <kind>:<32 hex digits>.", show_default=False)],
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="Any id, <kind>:<32 hex digits>.", show_default=False)
+    ],
     store: Store,
     channel: Channel = "",
     as_json: Json = False,
@@ -104,7 +119,8 @@ def trace(
 
 @app.command()
 def reproduce(
-    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of a result.", show_default=False)], store: Store
+    id_: Annotated[str, typer.Argument(metavar="ID", help="The id of a result.", show_default=False)],
+    store: Store,
 ) -> None:
     """Compute a result again from its recorded inputs; exit 1 if it is not the same."""
     again = _looked(store, lambda embedded: compute_again(embedded.store, id_))
@@ -115,7 +131,9 @@ def reproduce(
 @app.command()
 def audit(
     store: Store,
-    run: Annotated[str, typer.Option(help="Which run, by id or name; else the only one.", show_default=False)] = "",
+    run: Annotated[
+        str, typer.Option(help="Which run, by id or name; else the only one.", show_default=False)
+    ] = "",
     final: Annotated[bool, typer.Option("--final", help="What is still in flight is a hole too.")] = False,
     as_json: Json = False,
 ) -> None:

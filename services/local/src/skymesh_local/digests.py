@@ -62,7 +62,9 @@ async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
             "dead": sum(source.dead for source in run.sources),
             "accepted": registered.get("accepted", 0),
         },
-        "channels": {name: {key: numbers[key] for key in _CHANNEL_NUMBERS} for name, numbers in channels.items()},
+        "channels": {
+            name: {key: numbers[key] for key in _CHANNEL_NUMBERS} for name, numbers in channels.items()
+        },
         "units": units,
         "journal": journaled,
         "datapoints": registered.get("points", 0),

@@ -29,7 +29,9 @@ async def find_run(store: Store, name: str) -> Run:
 
 
 def _named(runs: Iterable[Run]) -> str:
-    return ", ".join(f"run:{run.id.hex()} ({run.job_name}{', ' + run.name if run.name else ''})" for run in runs)
+    return ", ".join(
+        f"run:{run.id.hex()} ({run.job_name}{', ' + run.name if run.name else ''})" for run in runs
+    )
 
 
 async def find_grants(store: Store, channel: str) -> tuple[str, Labels]:

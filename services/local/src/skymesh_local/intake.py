@@ -51,7 +51,9 @@ class Intake:
         self._spool = sqlite3.connect("", isolation_level=None)
         self._spool.execute("PRAGMA journal_mode = OFF")
         self._spool.execute("PRAGMA synchronous = OFF")
-        self._spool.execute("CREATE TABLE alerts (time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, body BLOB)")
+        self._spool.execute(
+            "CREATE TABLE alerts (time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, body BLOB)"
+        )
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._counts: dict[str, _Count] = {}
         self._rows: list[tuple[object, ...]] = []
@@ -96,7 +98,8 @@ class Intake:
         await self._bus.fill(topic, self._in_order())
         await self._store.write([*self._dead_letters(log_id), log])
         sources = tuple(
-            SourceCount(name, count.read, count.published, count.dead) for name, count in sorted(self._counts.items())
+            SourceCount(name, count.read, count.published, count.dead)
+            for name, count in sorted(self._counts.items())
         )
         return log, sources
 
@@ -115,7 +118,12 @@ class Intake:
     def _reject_counted(self, count: _Count, item: Rejected) -> None:
         count.dead += 1
         letter = DeadLetter(
-            _NO_LOG, item.source.name, item.source.index, item.error.code, str(item.error), bytes(item.payload)
+            _NO_LOG,
+            item.source.name,
+            item.source.index,
+            item.error.code,
+            str(item.error),
+            bytes(item.payload),
         )
         self._spool.execute("INSERT INTO dead VALUES (?)", (wire.encode(letter),))
 
@@ -123,7 +131,15 @@ class Intake:
         alert, cutouts = shaped
         source = alert.source
         self._rows.append(
-            (alert.trigger.mjd_tai, alert.id, alert.record, source.name, source.index, alert.stock, wire.encode(alert))
+            (
+                alert.trigger.mjd_tai,
+                alert.id,
+                alert.record,
+                source.name,
+                source.index,
+                alert.stock,
+                wire.encode(alert),
+            )
         )
         if cutouts is not None and alert.cutouts is not None:
             self._cutouts[alert.cutouts] = cutouts

@@ -75,10 +75,14 @@ async def points_of(store: Store, state: State) -> tuple[DataPoint, ...]:
     NotFoundError
         If points of it are not in the store any more.
     """
-    known = {point.id: point for arrival in await arrivals_of(store, state.stock) for point in arrival.alert.points}
+    known = {
+        point.id: point for arrival in await arrivals_of(store, state.stock) for point in arrival.alert.points
+    }
     lost = [id_ for id_ in state.points if id_ not in known]
     if lost:
-        raise NotFoundError(f"{len(lost)} points of the state are not in the store", where=f"state:{state.id.hex()}")
+        raise NotFoundError(
+            f"{len(lost)} points of the state are not in the store", where=f"state:{state.id.hex()}"
+        )
     return tuple(sorted((known[id_] for id_ in state.points), key=lambda point: (point.mjd_tai, point.id)))
 
 
@@ -90,7 +94,9 @@ async def state_links(store: Store, stock: str) -> list[tuple[Run, StateLink]]:
     return found
 
 
-async def settled_of(store: Store, links: Iterable[tuple[Run, StateLink]]) -> AsyncIterator[tuple[Run, Settled]]:
+async def settled_of(
+    store: Store, links: Iterable[tuple[Run, StateLink]]
+) -> AsyncIterator[tuple[Run, Settled]]:
     """Yield what was settled at links that reached a state."""
     for run, link in links:
         if link.emitted:
@@ -118,8 +124,8 @@ def describe_point(point: DataPoint) -> dict[str, Any]:
         "native": point.native,
         "labels": list(point.labels),
         "mjd_tai": point.mjd_tai,
-        "is_triggering": point.rank[1],
-        "is_withdrawn": point.rank[0],
+        "is_triggering": point.is_triggering,
+        "is_withdrawn": point.is_withdrawn,
         "values": registry.values_of(point, raw_values(point)),
     }
 

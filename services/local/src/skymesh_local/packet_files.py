@@ -51,7 +51,9 @@ def find_files(paths: Iterable[Path]) -> list[PacketFile]:
             else:
                 raise SettingsError("there is no such file or folder", where=str(path))
         except OSError as error:
-            raise SettingsError(f"cannot be read: {error.strerror}", where=str(error.filename or path)) from None
+            raise SettingsError(
+                f"cannot be read: {error.strerror}", where=str(error.filename or path)
+            ) from None
     return found
 
 

@@ -36,7 +36,9 @@ def print_run(finished: Finished) -> None:
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
-    console.print(f"files in {finished.folder}: {', '.join(finished.products) or 'the store alone'}", soft_wrap=True)
+    console.print(
+        f"files in {finished.folder}: {', '.join(finished.products) or 'the store alone'}", soft_wrap=True
+    )
 
 
 def _print_csv(console: Console, path: Path) -> None:
@@ -76,18 +78,26 @@ def print_object(told: dict[str, Any]) -> None:
     console.print(f"{len(told['alerts'])} alerts")
     for alert in told["alerts"]:
         said = "; ".join(f"{v['channel']} {v['verdict']} {v['reason']}".rstrip() for v in alert["verdicts"])
-        console.print(f"  {alert['id']}  {alert['native']}{' duplicate' if alert['is_duplicate'] else ''}  {said}")
+        console.print(
+            f"  {alert['id']}  {alert['native']}{' duplicate' if alert['is_duplicate'] else ''}  {said}"
+        )
     console.print(f"{len(told['points'])} points")
     for point in told["points"]:
         labels = " ".join(point["labels"])
-        console.print(f"  {point['id']}  {point['mjd_tai']:.5f} TAI  {point['kind']:9} {point['native']}  {labels}")
+        console.print(
+            f"  {point['id']}  {point['mjd_tai']:.5f} TAI  {point['kind']:9} {point['native']}  {labels}"
+        )
     console.print(f"{len(told['states'])} states")
     for state in told["states"]:
         results = "  ".join(f"{name} {id_}" for name, id_ in state["results"].items())
         console.print(f"  {state['id']}  {state['channel']}  {len(state['points'])} points  {results}")
     console.print(f"{len(told['results'])} results")
     for result in told["results"]:
-        said = json.dumps(result["content"]) if result["outcome"] == "ok" else f"{result['outcome']}: {result['reason']}"
+        said = (
+            json.dumps(result["content"])
+            if result["outcome"] == "ok"
+            else f"{result['outcome']}: {result['reason']}"
+        )
         console.print(f"  {result['id']}  {result['unit']} {result['version']}  {said}")
 
 
@@ -130,16 +140,26 @@ def print_plan(plan: JobPlan) -> None:
         _print_channel(console, channel)
     for summary in plan.summaries:
         ref = summary.summary.ref
-        console.print(f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)} to {', '.join(summary.outlets)}")
+        console.print(
+            f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)} to {', '.join(summary.outlets)}"
+        )
 
 
 def _print_channel(console: Console, channel: ChannelPlan) -> None:
-    console.print(f"  {channel.name}  sees {', '.join(sorted(channel.grants))}{', follows' if channel.follow else ''}")
-    for role, configured in (("filter", channel.filter), ("combine", channel.combiner), ("curve", channel.tabulator)):
+    console.print(
+        f"  {channel.name}  sees {', '.join(sorted(channel.grants))}{', follows' if channel.follow else ''}"
+    )
+    for role, configured in (
+        ("filter", channel.filter),
+        ("combine", channel.combiner),
+        ("curve", channel.tabulator),
+    ):
         console.print(f"    {role} = {configured.ref.unit} {configured.ref.version}")
     for instance in channel.instances:
         wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
-        console.print(f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})")
+        console.print(
+            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
+        )
 
 
 def print_units(name: str) -> None:

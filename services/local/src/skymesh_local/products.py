@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
-import os
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import IO
 
 from skymesh.codecs import wire
-from skymesh.errors import SettingsError, UnitFailedError
+from skymesh.errors import StoreUnavailableError, UnitFailedError
 from skymesh.jobs.plan import JobPlan, SummaryPlan
 from skymesh.model.execution import Line, View
 from skymesh.model.ids import DIGEST_SIZE, Digest
@@ -51,7 +51,7 @@ async def write_products(store: Store, run: Run, plan: JobPlan, folder: Path) ->
 
     Raises
     ------
-    SettingsError
+    StoreUnavailableError
         If the folder cannot be written.
     UnitFailedError
         If a summary fails.
@@ -62,7 +62,7 @@ async def write_products(store: Store, run: Run, plan: JobPlan, folder: Path) ->
         with tempfile.TemporaryFile() as file:
             views = SpooledViews(file)
             await views.fill(newest_views(store, run.id, summary.channels))
-            products, problem = guarded(lambda views=views, summary=summary: _write(run, summary, views, folder))  # type: ignore[misc]
+            products, problem = guarded(functools.partial(_write, run, summary, views, folder))
         if products is None:
             raise UnitFailedError(problem, where=f"summarise.{summary.name}")
         lines = [Line(summary.name, (product.name,), "ok") for product in products]
@@ -109,7 +109,7 @@ def _written(run: Run, product: ProductFile, folder: Path) -> Product:
                 digest.update(piece)
                 size += len(piece)
                 stream.write(piece)
-        os.replace(part, target)
+        part.replace(target)
     except OSError as error:
-        raise SettingsError(f"cannot be written: {error.strerror}", where=str(target)) from None
+        raise StoreUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
     return Product(run.id, product.name, Digest(digest.digest()), size)

@@ -58,7 +58,9 @@ async def _copy_topic(source: Embedded, target: Embedded, topic: str) -> None:
     await target.bus.create(topic, partitions=partitions)
     for partition in range(partitions):
         start = await target.bus.end(topic, partition)
-        while records := await source.bus.read_from(topic, partition, start, limit=_RECORDS, max_bytes=_BYTES):
+        while records := await source.bus.read_from(
+            topic, partition, start, limit=_RECORDS, max_bytes=_BYTES
+        ):
             await _copy_cutouts(source, target, [record.value for record in records])
             await target.bus.publish([Outgoing(topic, record.key, record.value) for record in records])
             start = records[-1].offset + 1

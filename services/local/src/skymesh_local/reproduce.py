@@ -56,7 +56,11 @@ async def reproduce(store: Store, text: str) -> Reproduction:
     again = await _execute(store, result, unit)
     if again.outcome == result.outcome and content_digest(again.outcome, again.content) == result.digest:
         return Reproduction(True, (*notes, f"{text} is the same: {result.outcome}"))
-    differences = tuple(_differences("", _told(result.outcome, result.content), _told(again.outcome, again.content), unit.rtol))
+    differences = tuple(
+        _differences(
+            "", _told(result.outcome, result.content), _told(again.outcome, again.content), unit.rtol
+        )
+    )
     if not differences:
         return Reproduction(True, (*notes, f"{text} is the same within rtol {unit.rtol}"))
     return Reproduction(False, (*notes, f"{text} is not the same:", *differences))
@@ -91,7 +95,9 @@ async def _execute(store: Store, result: Result, unit: Analyser) -> Finished:
     return execute(Task(result.id, unit, signature.makes, given, random))
 
 
-async def _argument(store: Store, hint: Hint, entry: InputEntry, materials: dict[Digest, StateMaterial]) -> Any:
+async def _argument(
+    store: Store, hint: Hint, entry: InputEntry, materials: dict[Digest, StateMaterial]
+) -> Any:
     if hint.kind in (InputKind.STATE, InputKind.POINTS, InputKind.CURVE):
         id_ = Digest(entry[1])
         if id_ not in materials:
@@ -126,7 +132,7 @@ async def _material(store: Store, id_: Digest) -> StateMaterial:
     state = await store.get(State, id=id_)
     if state is None:
         raise NotFoundError("the recorded state is not in the store", where=f"state:{id_.hex()}")
-    return StateMaterial(state, await points_of(store, state))
+    return StateMaterial(id_, state.stock, await points_of(store, state))
 
 
 def _told(outcome: str, content: Any) -> dict[str, Any]:

@@ -46,7 +46,9 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
     sight = await sight_of(store, channel)
     stock, arrivals = await _arrivals(store, name)
     seen = [arrival for arrival in arrivals if sight.sees(arrival.trigger_labels)]
-    points = {point.id: point for arrival in arrivals for point in arrival.alert.points if sight.sees(point.labels)}
+    points = {
+        point.id: point for arrival in arrivals for point in arrival.alert.points if sight.sees(point.labels)
+    }
     if not seen and not points:
         raise unseen(name)
     links = await state_links(store, stock)
@@ -59,7 +61,9 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
             plain({**describe_alert(arrival, sight), "verdicts": await _verdicts(store, arrival, sight)})
             for arrival in seen
         ],
-        "points": [plain(describe_point(p)) for p in sorted(points.values(), key=lambda p: (p.mjd_tai, p.id))],
+        "points": [
+            plain(describe_point(p)) for p in sorted(points.values(), key=lambda p: (p.mjd_tai, p.id))
+        ],
         "states": states,
         "results": [plain(describe_result(result, sight)) for result in results.values()],
     }
@@ -124,7 +128,9 @@ async def _verdicts(store: Store, arrival: Arrival, sight: Sight) -> list[dict[s
             if is_here and entry.channel and sight.is_own(entry.channel):
                 line = _line_of(entry, arrival)
                 if line is not None:
-                    verdicts.append({"channel": entry.channel, "verdict": line.outcome, "reason": line.reason})
+                    verdicts.append(
+                        {"channel": entry.channel, "verdict": line.outcome, "reason": line.reason}
+                    )
     return verdicts
 
 

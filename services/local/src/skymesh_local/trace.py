@@ -90,7 +90,12 @@ async def _state(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | No
     arrivals = await arrivals_of(store, state.stock)
     links = await state_links(store, state.stock)
     held = [
-        {"run": f"run:{run.id.hex()}", "channel": channel, "alert": f"alert:{link.alert.hex()}", "reached": id_ in link.emitted.get(channel, ())}
+        {
+            "run": f"run:{run.id.hex()}",
+            "channel": channel,
+            "alert": f"alert:{link.alert.hex()}",
+            "reached": id_ in link.emitted.get(channel, ()),
+        }
         for run, link in links
         for channel, states in link.states.items()
         if id_ in states and sight.is_own(channel)
@@ -127,7 +132,11 @@ async def _point(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | No
         return None
     seen = [arrival for arrival in arrivals if sight.sees(arrival.trigger_labels)]
     stocks = sorted({arrival.stock for arrival in seen})
-    return {**describe_point(point), "stocks": stocks, "packets": [describe_alert(arrival, sight) for arrival in seen]}
+    return {
+        **describe_point(point),
+        "stocks": stocks,
+        "packets": [describe_alert(arrival, sight) for arrival in seen],
+    }
 
 
 async def _alert(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
@@ -136,7 +145,11 @@ async def _alert(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | No
         return None
     links = await state_links(store, arrivals[0].stock)
     states = [
-        {"run": f"run:{run.id.hex()}", "channel": channel, "states": [f"state:{state.hex()}" for state in states]}
+        {
+            "run": f"run:{run.id.hex()}",
+            "channel": channel,
+            "states": [f"state:{state.hex()}" for state in states],
+        }
         for run, link in links
         if link.alert == id_
         for channel, states in link.states.items()
@@ -151,14 +164,18 @@ async def _alert(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | No
     }
 
 
-async def _config(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:  # noqa: ARG001 - parameters hide nothing
+async def _config(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
     config = await store.get(ConfigRecord, id=id_)
     if config is None:
         return None
     uses = []
     async for job in store.scan(JobRecord):
         uses += [f"{job.name}: {place}" for place, ref in _units(job.resolved) if ref == config.parameters]
-    return {"id": f"config:{id_.hex()}", "parameters": config.parameters, "used_by": uses if not sight.channel else []}
+    return {
+        "id": f"config:{id_.hex()}",
+        "parameters": config.parameters,
+        "used_by": uses if not sight.channel else [],
+    }
 
 
 def _units(resolved: Any, place: str = "") -> list[tuple[str, Any]]:
@@ -224,7 +241,12 @@ async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | 
         "seconds": entry.seconds,
         "counts": count_lines(lines),
         "lines": [
-            {"subject": line.subject, "output": list(line.output), "outcome": line.outcome, "reason": line.reason}
+            {
+                "subject": line.subject,
+                "output": list(line.output),
+                "outcome": line.outcome,
+                "reason": line.reason,
+            }
             for line in lines
         ],
     }

@@ -8,10 +8,8 @@ import msgspec
 
 from skymesh.model.alert import Alert, Arrival
 from skymesh.model.ids import Digest
-from skymesh.model.point import DataPoint, MeasurementKey, Rank
+from skymesh.model.point import DataPoint
 from skymesh.model.position import Position
-
-_Version = tuple[tuple[str, ...], tuple[Rank, bytes]]
 
 
 class StockRegister:
@@ -26,7 +24,7 @@ class StockRegister:
     def __init__(self, arrivals: Iterable[Arrival] = ()) -> None:
         self._alerts: set[Digest] = set()
         self._points: set[Digest] = set()
-        self._versions: dict[MeasurementKey, list[_Version]] = {}
+        self._versions: dict[tuple[str, str, int | str], list[DataPoint]] = {}
         for arrival in arrivals:
             self._alerts.add(arrival.alert.id)
             for point in arrival.alert.points:
@@ -56,11 +54,11 @@ class StockRegister:
 
     def _is_outranked(self, point: DataPoint) -> bool:
         """Return whether a higher version with the same labels is there: then nobody would see this one."""
-        versions = self._versions.get(point.key)
+        versions = self._versions.get((point.survey, point.kind, point.native))
         return versions is not None and any(
-            labels == point.labels and order > point.order for labels, order in versions
+            other.labels == point.labels and other.rank > point.rank for other in versions
         )
 
     def _add(self, point: DataPoint) -> None:
         self._points.add(point.id)
-        self._versions.setdefault(point.key, []).append((point.labels, point.order))
+        self._versions.setdefault((point.survey, point.kind, point.native), []).append(point)

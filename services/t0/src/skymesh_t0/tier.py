@@ -44,13 +44,17 @@ class T0:
         """Return the stocks of the batch: their arrivals, and where a channel follows, their verdicts."""
         stocks = frozenset(alert.stock for alert in batch.records)
         follows = any(channel.follow for channel in self._channels)
-        return Keys(arrivals=stocks, verdicts=stocks if follows else frozenset(), until=self._at(batch, batch.end))
+        return Keys(
+            arrivals=stocks, verdicts=stocks if follows else frozenset(), until=self._at(batch, batch.end)
+        )
 
     def process(self, batch: Batch[Alert], found: Found) -> Outcome:
         """Register the batch, judge it, and publish what any channel keeps."""
         journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
         arrivals = self._register(batch, found)
-        judged = [(alert, row) for alert, row in zip(batch.records, arrivals, strict=True) if not row.is_duplicate]
+        judged = [
+            (alert, row) for alert, row in zip(batch.records, arrivals, strict=True) if not row.is_duplicate
+        ]
         kept: list[list[str]] = [[] for _ in judged]
         by_filter: list[list[str]] = [[] for _ in judged]
         journal = []
@@ -65,7 +69,9 @@ class T0:
                     kept[index].append(channel.name)
             lines = [_line(alert, decision) for (alert, _), decision in zip(judged, final, strict=True)]
             ref = channel.filter.ref
-            journal.append(journalist.entry(channel.name, "filter", ref, lines, watch.started_utc, watch.seconds()))
+            journal.append(
+                journalist.entry(channel.name, "filter", ref, lines, watch.started_utc, watch.seconds())
+            )
         channels_of = {row.position: names for (_, row), names in zip(judged, kept, strict=True)}
         journal.append(_registration(journalist, arrivals, channels_of))
         rows = [row for _, row in judged]

@@ -26,7 +26,9 @@ def view_of(alert: Alert, grants: Labels) -> AlertView | None:
     if not is_visible(alert.trigger.labels, grants):
         return None
     aggregates: Mapping[str, Any] = alert.aggregates if grants >= registry.get(alert.survey).labels else {}
-    return AlertView(alert.id, alert.survey, alert.stock, visible(alert.points, grants), alert.values, aggregates)
+    return AlertView(
+        alert.id, alert.survey, alert.stock, visible(alert.points, grants), alert.values, aggregates
+    )
 
 
 def judge(channel: ChannelPlan, alerts: Sequence[Alert]) -> list[Verdict]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from skymesh.model.access import Labels, visible
 from skymesh.model.alert import Arrival
-from skymesh.model.point import DETECTION, DataPoint, MeasurementKey
+from skymesh.model.point import DETECTION, DataPoint
 from skymesh.model.position import Position
 from skymesh.units.inputs import in_order_of_time
 
@@ -25,12 +25,13 @@ def mux(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...]:
     one is withdrawn; of detections in one exposure the one with the largest native id, which is the
     survey's latest processing.
     """
-    in_force: dict[MeasurementKey, DataPoint] = {}
+    in_force: dict[tuple[str, str, int | str], DataPoint] = {}
     for point in visible(points, grants):
-        other = in_force.get(point.key)
-        if other is None or point.order > other.order:
-            in_force[point.key] = point
-    return in_order_of_time(_one_per_exposure(p for p in in_force.values() if not p.rank[0]))
+        key = (point.survey, point.kind, point.native)
+        other = in_force.get(key)
+        if other is None or point.rank > other.rank:
+            in_force[key] = point
+    return in_order_of_time(_one_per_exposure(p for p in in_force.values() if not p.is_withdrawn))
 
 
 def _one_per_exposure(points: Iterable[DataPoint]) -> list[DataPoint]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from skymesh.codecs import wire
 from skymesh.jobs.plan import ChannelPlan, JobPlan
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest, text_id
@@ -21,6 +20,10 @@ from skymesh.units.inputs import in_order_of_time
 from skymesh_t1.muxing import known_points, mux
 
 INLINE_BYTES = 256 * 1024
+"""Points of a record travel with it up to this size; above it they are read from the store."""
+
+# What a point takes beside its raw values: id, key, labels, time.
+_POINT_BYTES = 128
 REACHED, HELD, FAILED = "reached", "held", "failed"
 
 
@@ -111,7 +114,9 @@ class T1:
     def _link(
         self, record: Accepted, combined: dict[str, Combination], reached: dict[tuple[str, str], set[Digest]]
     ) -> StateLink:
-        held = {name: tuple(state.id for state, _ in combination.states) for name, combination in combined.items()}
+        held = {
+            name: tuple(state.id for state, _ in combination.states) for name, combination in combined.items()
+        }
         emitted = {}
         for name, ids in held.items():
             before = reached.setdefault((record.stock, name), set())
@@ -126,7 +131,9 @@ class T1:
     ) -> tuple[JournalEntry, ...]:
         journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
         return tuple(
-            journalist.entry(name, "combine", channel.combiner.ref, lines[name], watch.started_utc, spent[name])
+            journalist.entry(
+                name, "combine", channel.combiner.ref, lines[name], watch.started_utc, spent[name]
+            )
             for name, channel in self._channels.items()
         )
 
@@ -159,7 +166,9 @@ def _new_states(
     return [(state, points, tuple(names)) for state, points, names in by_id.values()]
 
 
-def _reached_record(record: Accepted, new: list[tuple[State, tuple[DataPoint, ...], tuple[str, ...]]]) -> Reached:
+def _reached_record(
+    record: Accepted, new: list[tuple[State, tuple[DataPoint, ...], tuple[str, ...]]]
+) -> Reached:
     """Return the record for T2, with the points inline unless they are too many to travel."""
     places: dict[Digest, int] = {}
     inline: list[DataPoint] = []
@@ -170,8 +179,8 @@ def _reached_record(record: Accepted, new: list[tuple[State, tuple[DataPoint, ..
                 places[point.id] = len(inline)
                 inline.append(point)
         states.append(ReachedState(state.id, tuple(places[point.id] for point in points), names))
-    size = sum(len(point.body) for point in inline)
-    travel = tuple(inline) if size <= INLINE_BYTES and len(wire.encode(inline)) <= INLINE_BYTES else None
+    size = sum(len(point.body) + _POINT_BYTES for point in inline)
+    travel = tuple(inline) if size <= INLINE_BYTES else None
     ids = () if travel is not None else tuple(places)
     return Reached(record.position, record.stock, record.alert, travel, ids, tuple(states))
 

@@ -26,16 +26,22 @@ class StateMaterial:
 
     Parameters
     ----------
-    state
-        The state.
+    id_, stock
+        The state and its stock.
     points
         Its points, in order of time.
     """
 
-    def __init__(self, state: State, points: tuple[DataPoint, ...]) -> None:
-        self.state = state
+    def __init__(self, id_: Digest, stock: str, points: tuple[DataPoint, ...]) -> None:
+        self._id = id_
+        self._stock = stock
         self.points = DataPoints(points)
         self._curves: dict[UnitRef, LightCurve] = {}
+
+    @property
+    def state(self) -> State:
+        """The state itself."""
+        return State(self._id, self._stock, tuple(sorted(point.id for point in self.points)))
 
     def curve(self, tabulator: Configured[Tabulator]) -> LightCurve:
         """Return the light curve that a tabulator makes of the state."""

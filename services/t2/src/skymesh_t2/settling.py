@@ -146,7 +146,9 @@ class Settler:
             return
         self._settled[result.id] = earlier
         if earlier.digest != result.digest:
-            self._differs[result.id] = f"not reproducible: {result.ref.unit} computed {result.digest.hex()} this time"
+            self._differs[result.id] = (
+                f"not reproducible: {result.ref.unit} computed {result.digest.hex()} this time"
+            )
 
     def _line(self, site: Site, result: Result, *, is_memoised: bool) -> Line:
         return Line(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from skymesh.jobs.plan import JobPlan
 from skymesh.model.execution import JournalEntry, Line, Result, Settled
+from skymesh.model.execution import Outcome as ExecutionOutcome
+from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
 from skymesh.model.records import Completed, Reached, ReachedState
-from skymesh.model.state import State
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.execute import Executor
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication
@@ -72,13 +73,15 @@ class T2:
         return sites
 
     def _settled(self, record: Reached, sites: list[Site]) -> Settled:
-        results: dict[str, dict[bytes, dict[str, tuple[bytes, str, bytes]]]] = {}
+        results: dict[str, dict[Digest, dict[str, tuple[Digest, ExecutionOutcome, Digest]]]] = {}
         for site in sites:
             told = {name: (result.id, result.outcome, result.digest) for name, result in site.settled.items()}
             results.setdefault(site.channel.name, {})[site.state] = told
-        return Settled(self._context.run, record.position, record.stock, record.alert, results)  # type: ignore[arg-type]
+        return Settled(self._context.run, record.position, record.stock, record.alert, results)
 
-    def _journal(self, batch: Batch[Reached], sites: list[Site], watch: Stopwatch) -> tuple[JournalEntry, ...]:
+    def _journal(
+        self, batch: Batch[Reached], sites: list[Site], watch: Stopwatch
+    ) -> tuple[JournalEntry, ...]:
         journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
         lines: dict[tuple[str, str], list[Line]] = {}
         for site in sites:
@@ -89,7 +92,9 @@ class T2:
             for instance in channel.instances:
                 told = lines.get((channel.name, instance.name), [])
                 seconds = sum(line.seconds for line in told)
-                entry = journalist.entry(channel.name, instance.name, instance.ref, told, watch.started_utc, seconds)
+                entry = journalist.entry(
+                    channel.name, instance.name, instance.ref, told, watch.started_utc, seconds
+                )
                 entries.append(entry)
         if not entries:
             entries.append(journalist.entry("", "pass", None, (), watch.started_utc, watch.seconds()))
@@ -106,16 +111,16 @@ def _points(record: Reached, found: Found) -> tuple[DataPoint, ...]:
 
 def _material(record: Reached, reached: ReachedState, points: tuple[DataPoint, ...]) -> StateMaterial:
     members = tuple(points[index] for index in reached.members)
-    return StateMaterial(State(reached.id, record.stock, tuple(sorted(p.id for p in members))), members)
+    return StateMaterial(reached.id, record.stock, members)
 
 
 def _completed(record: Reached, sites: list[Site]) -> Completed:
-    results: dict[str, dict[bytes, dict[str, tuple[bytes, str]]]] = {}
+    results: dict[str, dict[Digest, dict[str, tuple[Digest, ExecutionOutcome]]]] = {}
     for site in sites:
         told = {name: _brief(result) for name, result in site.settled.items()}
         results.setdefault(site.channel.name, {})[site.state] = told
-    return Completed(record.position, record.stock, record.alert, results)  # type: ignore[arg-type]
+    return Completed(record.position, record.stock, record.alert, results)
 
 
-def _brief(result: Result) -> tuple[bytes, str]:
+def _brief(result: Result) -> tuple[Digest, ExecutionOutcome]:
     return (result.id, result.outcome)

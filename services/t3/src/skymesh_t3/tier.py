@@ -46,7 +46,15 @@ class T3:
             for channel, states in record.results.items():
                 state, results = list(states.items())[-1]
                 views.append(
-                    View(self._context.run, channel, record.stock, record.position, record.alert, state, results)
+                    View(
+                        self._context.run,
+                        channel,
+                        record.stock,
+                        record.position,
+                        record.alert,
+                        state,
+                        results,
+                    )
                 )
                 lines[channel] += [Line(text_id("state", id_), (), VIEWED) for id_ in states]
         journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)

@@ -11,17 +11,20 @@ from skymesh.bus.bus import Outgoing, Received
 from skymesh.errors import BrokerUnavailableError, InvariantError
 from skymesh.sqlite_file import SqliteFile
 
-_DEFINITIONS = (
-    "CREATE TABLE IF NOT EXISTS topics (id INTEGER PRIMARY KEY, name TEXT UNIQUE, partitions INTEGER, is_kept INTEGER)",
-    "CREATE TABLE IF NOT EXISTS topic_ends (topic INTEGER, partition INTEGER, next INTEGER,"
-    " PRIMARY KEY (topic, partition)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS records (topic INTEGER, partition INTEGER, offset INTEGER, key TEXT, value BLOB,"
-    " UNIQUE (topic, partition, offset))",
-    "CREATE TABLE IF NOT EXISTS committed (reader TEXT, topic INTEGER, partition INTEGER, next INTEGER,"
-    " PRIMARY KEY (reader, topic, partition)) WITHOUT ROWID",
-)
-
-
+_DEFINITIONS = """
+CREATE TABLE IF NOT EXISTS topics (
+    id INTEGER PRIMARY KEY, name TEXT UNIQUE, partitions INTEGER, is_kept INTEGER
+);
+CREATE TABLE IF NOT EXISTS topic_ends (
+    topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS records (
+    topic INTEGER, partition INTEGER, offset INTEGER, key TEXT, value BLOB, UNIQUE (topic, partition, offset)
+);
+CREATE TABLE IF NOT EXISTS committed (
+    reader TEXT, topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (reader, topic, partition)
+) WITHOUT ROWID;
+"""
 _FILL_RECORDS = 2000
 
 
@@ -38,14 +41,15 @@ class SqliteBus:
         self._file = file
         self._topics: dict[str, tuple[int, int, bool]] = {}
         with file.transaction() as connection:
-            for statement in _DEFINITIONS:
+            for statement in filter(str.strip, _DEFINITIONS.split(";")):
                 connection.execute(statement)
 
     async def create(self, topic: str, *, partitions: int = 1, is_kept: bool = True) -> None:
         """Make a topic; nothing happens if it is there."""
         with self._file.transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO topics (name, partitions, is_kept) VALUES (?, ?, ?)", (topic, partitions, is_kept)
+                "INSERT OR IGNORE INTO topics (name, partitions, is_kept) VALUES (?, ?, ?)",
+                (topic, partitions, is_kept),
             )
         if self._topic(topic)[1] != partitions:
             raise InvariantError(f"has {self._topic(topic)[1]} partitions, not {partitions}", where=topic)
@@ -60,7 +64,8 @@ class SqliteBus:
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""
         row = self._file.connection.execute(
-            "SELECT next FROM topic_ends WHERE topic = ? AND partition = ?", (self._topic(topic)[0], partition)
+            "SELECT next FROM topic_ends WHERE topic = ? AND partition = ?",
+            (self._topic(topic)[0], partition),
         ).fetchone()
         return 0 if row is None else int(row[0])
 
@@ -107,10 +112,13 @@ class SqliteBus:
             if await self.committed(group, topic, partition) != first:
                 raise BrokerUnavailableError("another process reads this topic for the same run", where=topic)
             self._append(connection, outputs)
-            connection.execute("INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)", (group, number, partition, end))
+            connection.execute(
+                "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)", (group, number, partition, end)
+            )
             if not is_kept:
                 connection.execute(
-                    "DELETE FROM records WHERE topic = ? AND partition = ? AND offset < ?", (number, partition, end)
+                    "DELETE FROM records WHERE topic = ? AND partition = ? AND offset < ?",
+                    (number, partition, end),
                 )
 
     async def publish(self, outputs: Sequence[Outgoing]) -> None:
@@ -147,7 +155,8 @@ class SqliteBus:
             ends[place] += 1
         connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
         connection.executemany(
-            "INSERT OR REPLACE INTO topic_ends VALUES (?, ?, ?)", [(*place, end) for place, end in ends.items()]
+            "INSERT OR REPLACE INTO topic_ends VALUES (?, ?, ?)",
+            [(*place, end) for place, end in ends.items()],
         )
 
     def _topic(self, name: str) -> tuple[int, int, bool]:

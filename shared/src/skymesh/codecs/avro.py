@@ -60,7 +60,7 @@ class Header:
 class Record(NamedTuple):
     """One decoded record and its number in the container, from 0."""
 
-    index: int
+    number: int
     value: dict[str, Any]
 
 
@@ -69,7 +69,7 @@ class Damage(NamedTuple):
 
     Attributes
     ----------
-    index
+    number
         Number of the first record that is lost.
     error
         What is wrong.
@@ -77,7 +77,7 @@ class Damage(NamedTuple):
         The bytes from the damaged block on, at most `MAX_PAYLOAD`.
     """
 
-    index: int
+    number: int
     error: UndecodableAlertError
     payload: bytes
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, TypeVar
+from collections.abc import Hashable
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -25,5 +26,5 @@ def decode(data: bytes, kind: type[T]) -> T:
     msgspec.DecodeError
         If the bytes are no such record.
     """
-    value: T = _decoder(kind).decode(data)
+    value: T = _decoder(cast("Hashable", kind)).decode(data)
     return value

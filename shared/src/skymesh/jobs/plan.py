@@ -168,7 +168,9 @@ class _Planner:
         if self._mistakes:
             raise JobError(self._mistakes[0], lines=tuple(self._mistakes))
         return JobPlan(
-            self._spec.name, tuple(c for c in channels if c is not None), tuple(s for s in summaries if s is not None)
+            self._spec.name,
+            tuple(c for c in channels if c is not None),
+            tuple(s for s in summaries if s is not None),
         )
 
     def _mistake(self, place: str, problem: str) -> None:
@@ -195,13 +197,18 @@ class _Planner:
         if chosen is None or combiner is None or tabulator is None or instances is None:
             return None
         full_name = f"{self._spec.name}/{name}"
-        return ChannelPlan(full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances)
+        return ChannelPlan(
+            full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances
+        )
 
     def _check_access(self, place: str, access: list[str]) -> None:
         known = frozenset(label for survey in registry.installed().values() for label in survey.labels)
         for label in access:
             if label not in known:
-                self._mistake(f"{place}.access", f"no survey has the label {label!r}; there are: {', '.join(sorted(known))}")
+                self._mistake(
+                    f"{place}.access",
+                    f"no survey has the label {label!r}; there are: {', '.join(sorted(known))}",
+                )
 
     def _instances(self, place: str, specs: Mapping[str, AnalyseSpec]) -> tuple[Instance, ...] | None:
         found: dict[str, tuple[Configured[Analyser], Signature]] = {}
@@ -216,7 +223,9 @@ class _Planner:
         if len(found) < len(specs):
             return None
         makers = {name: signature.makes for name, (_, signature) in found.items()}
-        wires = {name: self._wires(f"{place}.{name}", specs[name], found[name][1], makers, name) for name in found}
+        wires = {
+            name: self._wires(f"{place}.{name}", specs[name], found[name][1], makers, name) for name in found
+        }
         levels = self._levels(place, {n: {s for wire in w for s in wire.sources} for n, w in wires.items()})
         return tuple(
             Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
@@ -224,14 +233,21 @@ class _Planner:
         )
 
     def _wires(
-        self, place: str, spec: AnalyseSpec, signature: Signature, makers: Mapping[str, type[Result]], own: str
+        self,
+        place: str,
+        spec: AnalyseSpec,
+        signature: Signature,
+        makers: Mapping[str, type[Result]],
+        own: str,
     ) -> tuple[Wire, ...]:
         wires = []
         names = {hint.name for hint in signature.hints if hint.result is not None}
         for name in spec.inputs:
             if name not in names:
                 known = ", ".join(sorted(names)) or "none"
-                self._mistake(f"{place}.inputs", f"{spec.unit} takes no result named {name!r}; it takes: {known}")
+                self._mistake(
+                    f"{place}.inputs", f"{spec.unit} takes no result named {name!r}; it takes: {known}"
+                )
         for hint in signature.hints:
             sources: tuple[str, ...] = ()
             if hint.result is not None:
@@ -250,14 +266,19 @@ class _Planner:
             return tuple(sorted(able))
         if len(able) > 1:
             choice = ", ".join(able)
-            self._mistake(place, f"{hint.name} wants {makes}, which {choice} make: say inputs: {{{hint.name}: {able[0]}}}")
+            self._mistake(
+                place,
+                f"{hint.name} wants {makes}, which {choice} make: say inputs: {{{hint.name}: {able[0]}}}",
+            )
         if not able and hint.kind is InputKind.RESULT:
             self._mistake(place, f"{hint.name} wants {makes}, which no instance of the channel makes")
         return tuple(able[:1])
 
     def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:
         try:
-            order = list(graphlib.TopologicalSorter({name: sorted(needs[name]) for name in needs}).static_order())
+            order = list(
+                graphlib.TopologicalSorter({name: sorted(needs[name]) for name in needs}).static_order()
+            )
         except graphlib.CycleError as error:
             self._mistake(place, f"these build on each other: {' → '.join(error.args[1])}")
             return {}
@@ -290,7 +311,9 @@ def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
         "filter": _plain_unit(channel.filter.ref, channel.filter.unit),
         "combine": _plain_unit(channel.combiner.ref, channel.combiner.unit),
         "curve": _plain_unit(channel.tabulator.ref, channel.tabulator.unit),
-        "analyse": {i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i)} for i in channel.instances},
+        "analyse": {
+            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i)} for i in channel.instances
+        },
     }
 
 

@@ -93,14 +93,13 @@ class LightCurve:
     @property
     def mag_err_ab(self) -> Floats:
         """1-sigma error of `mag_ab`, to first order."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            err: Floats = np.where(self.flux_njy > 0, 2.5 / np.log(10) * self.flux_err_njy / self.flux_njy, np.nan)
+        flux = np.where(self.flux_njy > 0, self.flux_njy, np.nan)
+        err: Floats = 2.5 / np.log(10) * self.flux_err_njy / flux
         return err
 
 
 def mag_of_flux(flux_njy: Any) -> Floats:
     """Return the AB magnitude of fluxes in nJy; NaN where they are not positive."""
     flux = np.asarray(flux_njy, dtype=float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mag: Floats = np.where(flux > 0, AB_ZERO_POINT_NJY_MAG - 2.5 * np.log10(flux), np.nan)
+    mag: Floats = AB_ZERO_POINT_NJY_MAG - 2.5 * np.log10(np.where(flux > 0, flux, np.nan))
     return mag

@@ -16,7 +16,10 @@ def is_visible(labels: Iterable[str], grants: Labels) -> bool:
 
 def visible(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...]:
     """Return those points all of whose labels are granted."""
-    return tuple(point for point in points if grants.issuperset(point.labels))
+    seen = tuple(points)
+    if all(map(grants.issuperset, {point.labels for point in seen})):
+        return seen
+    return tuple(point for point in seen if grants.issuperset(point.labels))
 
 
 def union_of_labels(points: Iterable[DataPoint]) -> Labels:

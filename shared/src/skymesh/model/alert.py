@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from skymesh.model.ids import Digest, digest_of
+from skymesh.model.ids import Digest, canonical_row, digest_bytes
 from skymesh.model.point import DataPoint
 from skymesh.model.position import Position
 
@@ -122,7 +122,7 @@ class Alias(msgspec.Struct, frozen=True, array_like=True):
 
 def alert_id(survey: str, native: int | str) -> Digest:
     """Return the id of a survey's alert."""
-    return digest_of("alert", [survey, native])
+    return digest_bytes("alert", canonical_row((survey, native)))
 
 
 def links(arrival: Arrival) -> tuple[Link, ...]:

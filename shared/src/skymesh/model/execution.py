@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from skymesh.model.ids import Digest, digest_of
+from skymesh.model.ids import Digest, canonical_row, digest_bytes, digest_of
 from skymesh.model.position import Position
 
 Outcome = Literal["ok", "missing", "failed"]
@@ -192,7 +192,7 @@ def config_id(parameters: dict[str, Any]) -> Digest:
 
 def execution_id(ref: UnitRef, inputs: dict[str, InputEntry]) -> Digest:
     """Return the id of an execution, which is the id of its result."""
-    return digest_of("result", [ref.unit, ref.version, ref.config, inputs])
+    return digest_bytes("result", canonical_row((ref.unit, ref.version, ref.config, inputs)))
 
 
 def content_digest(outcome: Outcome, content: dict[str, Any] | None) -> Digest:
@@ -210,6 +210,8 @@ def count_lines(lines: tuple[Line, ...]) -> dict[str, int]:
     return counts
 
 
-def journal_id(run: Digest, tier: str, channel: str, instance: str, partition: int, first: int, end: int) -> Digest:
+def journal_id(
+    run: Digest, tier: str, channel: str, instance: str, partition: int, first: int, end: int
+) -> Digest:
     """Return the id of a journal entry."""
-    return digest_of("journal", [run, tier, channel, instance, partition, first, end])
+    return digest_bytes("journal", canonical_row((run, tier, channel, instance, partition, first, end)))

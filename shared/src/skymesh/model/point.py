@@ -32,24 +32,6 @@ class MeasurementKey(NamedTuple):
     native: int | str
 
 
-class Rank(NamedTuple):
-    """How a version compares with others of its key; the highest is the one in force.
-
-    Attributes
-    ----------
-    is_withdrawn
-        The survey took the measurement back; then the key is absent.
-    is_triggering
-        The values come from the record that triggered an alert, not from a later history.
-    processed_mjd_tai
-        When the survey processed it, MJD (TAI); 0 where it does not say.
-    """
-
-    is_withdrawn: bool = False
-    is_triggering: bool = False
-    processed_mjd_tai: float = 0.0
-
-
 class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One version of one measurement, as the survey sent it.
 
@@ -59,8 +41,12 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
         Digest of the measurement key and `body`.
     survey, kind, native
         The measurement key; see `MeasurementKey`.
-    rank
-        See `Rank`.
+    is_withdrawn
+        The survey took the measurement back; if this version is in force, the key is absent.
+    is_triggering
+        The values come from the record that triggered an alert, not from a later history.
+    processed_mjd_tai
+        When the survey processed it, MJD (TAI); 0 where it does not say.
     labels
         Access labels; the point is visible iff all of them are granted.
     exposure
@@ -76,7 +62,9 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     survey: str
     kind: str
     native: int | str
-    rank: Rank
+    is_withdrawn: bool
+    is_triggering: bool
+    processed_mjd_tai: float
     labels: tuple[str, ...]
     exposure: tuple[float, int] | None
     mjd_tai: float
@@ -88,9 +76,9 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return MeasurementKey(self.survey, self.kind, self.native)
 
     @property
-    def order(self) -> tuple[Rank, bytes]:
-        """What decides between versions of one key: rank first, then the id."""
-        return (self.rank, self.id)
+    def rank(self) -> tuple[bool, bool, float, bytes]:
+        """How a version compares with others of its key; the one with the highest rank is in force."""
+        return (self.is_withdrawn, self.is_triggering, self.processed_mjd_tai, self.id)
 
 
 def point_id(key: MeasurementKey, body: bytes) -> Digest:

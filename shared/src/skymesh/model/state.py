@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from skymesh.model.ids import Digest, digest_of
+from skymesh.model.ids import Digest, canonical_row, digest_bytes
 from skymesh.model.position import Position
 
 
@@ -63,4 +63,4 @@ class StateLink(msgspec.Struct, frozen=True, array_like=True):
 def make_state(stock: str, points: Iterable[Digest]) -> State:
     """Return the state of a stock that consists of these points."""
     members = tuple(sorted(set(points)))
-    return State(digest_of("state", [stock, list(members)]), stock, members)
+    return State(digest_bytes("state", canonical_row((stock, members))), stock, members)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from skymesh.model.execution import JournalEntry, Line, UnitRef, count_lines, journal_id
 from skymesh.model.ids import Digest
 
-
 _NO_COUNTS: Mapping[str, int] = {}
 
 
@@ -40,7 +39,7 @@ class Journalist:
         self._who = (run, tier)
         self._place = (partition, first, end)
 
-    def entry(  # noqa: PLR0913 - one value each
+    def entry(
         self,
         channel: str,
         instance: str,

@@ -19,7 +19,8 @@ BATCH_BYTES = 32 << 20
 class Checkpoint(Protocol):
     """Called between the steps of a batch, by name: where crash tests strike."""
 
-    def __call__(self, step: str) -> None: ...
+    def __call__(self, step: str) -> None:
+        """Take note of a step that is done."""
 
 
 def _pass(step: str) -> None:
@@ -92,7 +93,12 @@ class TierLoop:
         await self._store.write(outcome.documents)
         self._checkpoint(f"{self._tier.name} stored")
         await self._bus.commit(
-            self._group, self._topic, self._partition, first=batch.first, end=batch.end, outputs=self._outputs(outcome)
+            self._group,
+            self._topic,
+            self._partition,
+            first=batch.first,
+            end=batch.end,
+            outputs=self._outputs(outcome),
         )
         self._checkpoint(f"{self._tier.name} committed")
         return len(received)

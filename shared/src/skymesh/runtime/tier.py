@@ -10,7 +10,6 @@ from skymesh.model.ids import Digest
 from skymesh.store.store import Document, Found, Keys
 
 R = TypeVar("R")
-R_contra = TypeVar("R_contra", contravariant=True)
 
 
 class Context(NamedTuple):
@@ -89,7 +88,7 @@ class Outcome:
     journal: tuple[JournalEntry, ...] = ()
 
 
-class Tier(Protocol[R_contra]):
+class Tier(Protocol[R]):
     """A tier decides and does no I/O."""
 
     name: str
@@ -101,11 +100,11 @@ class Tier(Protocol[R_contra]):
     record_type: type[Any]
     """Class of that record."""
 
-    def needs(self, batch: Batch[R_contra], found: Found) -> Keys:
+    def needs(self, batch: Batch[R], found: Found) -> Keys:
         """Return what must be known to decide on a batch.
 
         Called again with what was found, until nothing new is asked for.
         """
 
-    def process(self, batch: Batch[R_contra], found: Found) -> Outcome:
+    def process(self, batch: Batch[R], found: Found) -> Outcome:
         """Decide on a batch."""

@@ -78,7 +78,9 @@ class SqliteStore:
             return None
         block = self._cutouts.read(*place)
         if digest_bytes("cutout", block) != id_:
-            raise InvariantError("the stored image stamps do not have this digest", where=f"cutout:{id_.hex()}")
+            raise InvariantError(
+                "the stored image stamps do not have this digest", where=f"cutout:{id_.hex()}"
+            )
         return block
 
     def _place(self, id_: Digest) -> tuple[int, int] | None:
@@ -106,7 +108,8 @@ class SqliteStore:
         )
         until, run = keys.until.to_bytes(), self._file.connection.execute
         return {
-            stock: [wire.decode(body, kind) for (body,) in run(statement, (id_, stock, until))] for stock in stocks
+            stock: [wire.decode(body, kind) for (body,) in run(statement, (id_, stock, until))]
+            for stock in stocks
         }
 
     def _results(self, ids: Iterable[Digest]) -> dict[Digest, Result]:
@@ -136,7 +139,9 @@ class SqliteStore:
         """Return how many documents `scan` would yield."""
         where, values = _where(key)
         with self._file.errors():
-            row = self._file.connection.execute(f"SELECT COUNT(*) FROM {TABLES[kind].name}{where}", values).fetchone()
+            row = self._file.connection.execute(
+                f"SELECT COUNT(*) FROM {TABLES[kind].name}{where}", values
+            ).fetchone()
         return int(row[0])
 
     async def arrivals_with_point(self, point: Digest) -> list[Arrival]:
@@ -223,5 +228,3 @@ def _where(key: Mapping[str, Any]) -> tuple[str, list[Any]]:
     if not key:
         return "", []
     return " WHERE " + " AND ".join(f'"{name}" = ?' for name in key), [column_value(v) for v in key.values()]
-
-

@@ -31,6 +31,9 @@ Document = (
 D = TypeVar("D", bound=Document)
 
 
+_START = Position(0, 0, 0)
+
+
 @dataclass(frozen=True)
 class Keys:
     """What a tier must know to decide on a batch.
@@ -49,7 +52,7 @@ class Keys:
     verdicts: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
     results: frozenset[Digest] = frozenset()
-    until: Position = Position(0, 0, 0)
+    until: Position = _START
 
     def without(self, asked: Keys) -> Keys:
         """Return what was not asked for already."""

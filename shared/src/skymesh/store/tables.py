@@ -59,7 +59,9 @@ class Table:
 
 
 TABLES: dict[type[Any], Table] = {
-    Arrival: Table("arrivals", ("log", "position"), ("stock", "alert"), (("log", "stock", "position"), ("alert",))),
+    Arrival: Table(
+        "arrivals", ("log", "position"), ("stock", "alert"), (("log", "stock", "position"), ("alert",))
+    ),
     Verdict: Table("verdicts", ("run", "stock", "position"), is_clustered=True),
     StateLink: Table("state_links", ("run", "stock", "position"), is_clustered=True),
     State: Table("states", ("id",), ("stock",)),
@@ -67,7 +69,11 @@ TABLES: dict[type[Any], Table] = {
     Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
     View: Table("views", ("run", "channel", "stock", "position"), is_clustered=True),
     JournalEntry: Table(
-        "journal", ("run", "tier", "channel", "instance", "partition", "first"), ("id",), (("id",),), is_clustered=True
+        "journal",
+        ("run", "tier", "channel", "instance", "partition", "first"),
+        ("id",),
+        (("id",),),
+        is_clustered=True,
     ),
     ConfigRecord: Table("configs", ("id",)),
     JobRecord: Table("jobs", ("id",), ("name",)),

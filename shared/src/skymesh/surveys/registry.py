@@ -32,7 +32,9 @@ def get(name: str) -> Survey:
     try:
         return installed()[name]
     except KeyError:
-        raise NotFoundError(f"no survey of this name; installed: {', '.join(installed())}", where=name) from None
+        raise NotFoundError(
+            f"no survey of this name; installed: {', '.join(installed())}", where=name
+        ) from None
 
 
 def of_header(header: Header) -> tuple[Survey, Tables]:

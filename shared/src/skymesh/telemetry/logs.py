@@ -22,7 +22,9 @@ def configure_logs(level: str) -> None:
         If there is no such level.
     """
     if level.lower() not in LEVELS:
-        raise SettingsError(f"the log level is one of {', '.join(LEVELS)}, not {level!r}", where="SKYMESH_LOG_LEVEL")
+        raise SettingsError(
+            f"the log level is one of {', '.join(LEVELS)}, not {level!r}", where="SKYMESH_LOG_LEVEL"
+        )
     renderer: Any = structlog.processors.JSONRenderer(sort_keys=True)
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()

@@ -83,7 +83,7 @@ def signature_of(unit: type[Analyser]) -> Signature:
     except (NameError, TypeError) as error:
         raise SettingsError(f"{unit.__name__}.run: its type hints cannot be read: {error}") from error
     names = [name for name in inspect.signature(run).parameters if name != "self"]
-    makes = hints.get("return")
+    makes: Any = hints.get("return")
     if not _is_result(makes):
         raise SettingsError(f"{unit.__name__}.run: its return type must be a subclass of Result, not {makes}")
     return Signature(tuple(_hint(unit, name, hints.get(name)) for name in names), makes)

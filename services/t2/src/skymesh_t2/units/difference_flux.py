@@ -10,7 +10,7 @@ import numpy as np
 from skymesh.lightcurve import LightCurve
 from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint
 from skymesh.surveys import registry
-from skymesh.surveys.survey import Photometry
+from skymesh.surveys.survey import Floats, Photometry
 from skymesh.units import Tabulator
 
 _RANKING = {"forced": (FORCED, DETECTION, LIMIT), "difference": (DETECTION, FORCED, LIMIT)}
@@ -48,9 +48,8 @@ class DifferenceFlux(Tabulator):
         own = [point for point in points if point.survey == name]
         photometry = survey.photometry(own)
         rows = self._chosen(own, photometry)
-        band = np.array([photometry.band[row] for row in rows])
-        offset = np.array([self.zero_point_offset_mag.get(photometry.band[row], 0.0) for row in rows])
-        scale = 10 ** (-0.4 * offset)
+        band = [photometry.band[row] for row in rows]
+        scale = 1.0 if not self.zero_point_offset_mag else self._scale(band)
         return LightCurve(
             mjd_tai=np.array([own[row].mjd_tai for row in rows]),
             time_of=np.full(len(rows), survey.time_of),
@@ -58,9 +57,12 @@ class DifferenceFlux(Tabulator):
             flux_err_njy=photometry.flux_err_njy[rows] * scale,
             limit_njy=photometry.limit_njy[rows] * scale,
             reference_njy=photometry.reference_njy[rows] * scale,
-            band=band,
-            kind=np.array([own[row].kind for row in rows]),
+            band=np.array(band, dtype=np.str_),
+            kind=np.array([own[row].kind for row in rows], dtype=np.str_),
         )
+
+    def _scale(self, band: list[str]) -> Floats:
+        return 10 ** (-0.4 * np.array([self.zero_point_offset_mag.get(name, 0.0) for name in band]))
 
     def _chosen(self, points: Sequence[DataPoint], photometry: Photometry) -> list[int]:
         """Return the rows to keep, in order of time."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from skymesh.units import Analyser, LightCurve, Result
 
 
-class FastDecline(Result):
+class FastDecline(Result, frozen=True):
     """How fast an object fades.
 
     Attributes
@@ -57,7 +57,7 @@ class FastDecliner(Analyser):
         good = curve.good
         mags = good.mag_ab
         for band in good.bands:
-            rows = [row for row in range(len(good)) if good.band[row] == band and mags[row] == mags[row]]  # noqa: PLR0124 - NaN
+            rows = [row for row in range(len(good)) if good.band[row] == band and mags[row] == mags[row]]
             if len(rows) < 2:  # noqa: PLR2004 - a slope needs two
                 continue
             older, newer = rows[-2:]

@@ -10,7 +10,7 @@ from skymesh.lightcurve import mag_of_flux
 from skymesh.units import Analyser, DataPoints, LightCurve, MissingInputError, Result
 
 
-class Summary(Result):
+class Summary(Result, frozen=True):
     """A light curve at a glance.
 
     Attributes
@@ -102,7 +102,9 @@ class LightCurveSummary(Analyser):
             last_limit_band=limit_band,
         )
 
-    def _last_limit(self, curve: LightCurve, before_mjd_tai: float) -> tuple[float | None, float | None, str | None]:
+    def _last_limit(
+        self, curve: LightCurve, before_mjd_tai: float
+    ) -> tuple[float | None, float | None, str | None]:
         limits = curve.limits
         mags = mag_of_flux(limits.limit_njy)
         rows = np.flatnonzero((limits.mjd_tai < before_mjd_tai) & (mags > self.min_limit_mag_ab))

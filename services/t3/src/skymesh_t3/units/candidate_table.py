@@ -68,7 +68,12 @@ def _column_types(views: Iterable[ObjectView]) -> dict[str, type]:
 
 
 def _row(view: ObjectView) -> dict[str, Any]:
-    row: dict[str, Any] = {"stock": view.stock, "channel": view.channel, "alert": view.alert, "state": view.state}
+    row: dict[str, Any] = {
+        "stock": view.stock,
+        "channel": view.channel,
+        "alert": view.alert,
+        "state": view.state,
+    }
     for instance, content in view.results.items():
         row.update(_flat(f"{instance}.", content))
     row.update({f"{instance}.result": id_ for instance, id_ in view.result_ids.items()})

@@ -64,8 +64,14 @@ def history_tables(schema: Any) -> Tables | None:
     if not isinstance(schema, dict) or schema.get("type") != "record":
         return None
     top = {field["name"]: field["type"] for field in schema["fields"]}
-    candidate = top.get("candidate")
-    if "objectId" not in top or not isinstance(candidate, dict):
+    candidate = _record_type(top.get("candidate"))
+    if "objectId" not in top or candidate is None:
         return None
     names = {field["name"] for field in candidate.get("fields", ())}
     return _TABLES if names >= _TRIGGER_MUST_HAVE else None
+
+
+def _record_type(kind: Any) -> dict[str, Any] | None:
+    """Return the record among a field's types; brokers make ZTF's records nullable."""
+    branches = kind if isinstance(kind, list) else [kind]
+    return next((branch for branch in branches if isinstance(branch, dict) and "fields" in branch), None)

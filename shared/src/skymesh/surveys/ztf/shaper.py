@@ -13,7 +13,7 @@ import msgspec
 from skymesh.errors import InvalidDataPointError
 from skymesh.model.alert import Alert, Source, alert_id
 from skymesh.model.ids import Digest, canonical, canonical_row, digest_bytes
-from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, MeasurementKey, Rank, point_id
+from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, MeasurementKey, point_id
 from skymesh.surveys.survey import Shaped
 from skymesh.surveys.time_scales import mjd_tai_of_jd_utc
 from skymesh.surveys.ztf import fields, names
@@ -21,11 +21,10 @@ from skymesh.surveys.ztf.rights import labels_of
 
 SURVEY: Final = "ztf"
 _ABSENT: Final = -999
+_encode_sorted: Final = msgspec.msgpack.Encoder(order="sorted").encode
 # How MessagePack writes -999, as a float and as an integer.
 _ABSENT_BYTES: Final = (msgspec.msgpack.encode(-999.0), msgspec.msgpack.encode(-999))
 _POSITIVE: Final = {"t": True, "1": True, "f": False, "0": False, None: None}
-_TRIGGERING: Final = Rank(is_triggering=True)
-_HISTORICAL: Final = Rank()
 
 _LIMIT_OF_HISTORY: Final = itemgetter(*(fields.HISTORY_COLUMNS.index(name) for name in fields.LIMIT_FIELDS))
 _JD, _PROGRAMID, _RCID, _PID = (fields.DETECTION_FIELDS.index(n) for n in ("jd", "programid", "rcid", "pid"))
@@ -43,6 +42,8 @@ def shape(record: dict[str, Any], source: Source) -> Shaped:
         If the packet does not say which object, when or where.
     """
     candidate = record["candidate"]
+    if candidate is None:
+        raise InvalidDataPointError("no candidate")
     object_id, candid = _identity(record, candidate)
     points = (_trigger(candidate, candid), *_history(record, object_id))
     cutouts = _cutouts(record)
@@ -81,7 +82,7 @@ def _trigger(candidate: dict[str, Any], candid: int) -> DataPoint:
     if not _is_number(ra_deg) or not _is_number(dec_deg) or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):  # noqa: PLR2004 - degrees
         raise InvalidDataPointError(f"no position: ra {ra_deg}, dec {dec_deg}")
     row = tuple(candidate.get(name) for name in fields.DETECTION_FIELDS)
-    return _detection(candid, row, _TRIGGERING)
+    return _detection(candid, row, is_triggering=True)
 
 
 def _history(record: dict[str, Any], object_id: str) -> Iterator[DataPoint]:
@@ -89,12 +90,12 @@ def _history(record: dict[str, Any], object_id: str) -> Iterator[DataPoint]:
         if row[0] is None:
             yield _limit(_LIMIT_OF_HISTORY(row))
         else:
-            yield _detection(row[0], row[1:], _HISTORICAL)
+            yield _detection(row[0], row[1:], is_triggering=False)
     for row in record.get("fp_hists") or ():
         yield _forced(object_id, row)
 
 
-def _detection(candid: int, row: tuple[Any, ...], rank: Rank) -> DataPoint:
+def _detection(candid: int, row: tuple[Any, ...], *, is_triggering: bool) -> DataPoint:
     try:
         row = (_POSITIVE[row[0]], *row[1:])
     except KeyError:
@@ -102,27 +103,29 @@ def _detection(candid: int, row: tuple[Any, ...], rank: Rank) -> DataPoint:
     if not (_is_ascii(row[_SSNAMENR]) and _is_ascii(row[_RBVERSION])):
         row = tuple(unicodedata.normalize("NFC", value) if isinstance(value, str) else value for value in row)
     key = MeasurementKey(SURVEY, DETECTION, candid)
-    return _point(key, row, rank, row[_JD], row[_PROGRAMID], (row[_JD], row[_RCID]))
+    exposure = None if row[_RCID] is None else (row[_JD], row[_RCID])
+    return _point(key, row, row[_JD], row[_PROGRAMID], exposure, is_triggering=is_triggering)
 
 
 def _limit(row: tuple[Any, ...]) -> DataPoint:
     jd_utc, _, pid, _, programid = row
-    return _point(MeasurementKey(SURVEY, LIMIT, pid), row, _HISTORICAL, jd_utc, programid, None)
+    return _point(MeasurementKey(SURVEY, LIMIT, pid), row, jd_utc, programid, None)
 
 
 def _forced(object_id: str, row: tuple[Any, ...]) -> DataPoint:
     jd_utc, _, pid, _, programid = row[:5]
     key = MeasurementKey(SURVEY, FORCED, f"{object_id}/{pid}")
-    return _point(key, row, _HISTORICAL, jd_utc, programid, None)
+    return _point(key, row, jd_utc, programid, None)
 
 
-def _point(  # noqa: PLR0913 - one value each
+def _point(
     key: MeasurementKey,
     row: tuple[Any, ...],
-    rank: Rank,
     jd_utc: Any,
     programid: Any,
     exposure: tuple[float, int] | None,
+    *,
+    is_triggering: bool = False,
 ) -> DataPoint:
     if not _is_number(jd_utc):
         raise InvalidDataPointError(f"a {key.kind} without jd")
@@ -135,9 +138,8 @@ def _point(  # noqa: PLR0913 - one value each
     body = canonical_row(row)
     if _ABSENT_BYTES[0] in body or _ABSENT_BYTES[1] in body:
         body = canonical([None if value == _ABSENT else value for value in row])
-    if exposure is not None and exposure[1] is None:
-        exposure = None
-    return DataPoint(point_id(key, body), *key, rank, labels_of(programid), exposure, mjd_tai, body)
+    labels = labels_of(programid)
+    return DataPoint(point_id(key, body), *key, False, is_triggering, 0.0, labels, exposure, mjd_tai, body)
 
 
 def _cutouts(record: dict[str, Any]) -> bytes | None:
@@ -161,7 +163,8 @@ def _record_digest(
     extra = {key: _plain(value) for key, value in record.items() if key not in _DIGESTED_APART}
     stamps = None if cutouts is None else digest_bytes("cutout", cutouts)
     content = [[point.id for point in points], values, aggregates, stamps, extra]
-    return digest_bytes("record", canonical(content))
+    # It only orders copies and tells them apart, so text is taken as it is spelled.
+    return digest_bytes("record", _encode_sorted(content))
 
 
 _DIGESTED_APART: Final = frozenset({"candidate", "prv_candidates", "fp_hists", *fields.CUTOUTS})

@@ -1,0 +1,289 @@
+"""The contract of a bus, as tests. Subclass it and say how the bus is opened."""
+# ruff: noqa: S101, PLR2004 - a contract says what it expects by asserting literals
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, ClassVar
+
+import pytest
+
+from skymesh.bus.bus import Bus, Outgoing, Received
+from skymesh.errors import BrokerUnavailableError, InvariantError
+from skymesh.testing.opening import opened, start_child
+
+KEYS = tuple(f"ztf:ZTF21aaaaa{a}{b}" for a in "abcd" for b in "abcdefgh")
+_ENOUGH = 1 << 20
+
+
+def outgoing(topic: str, count: int, *, key: str = "", size: int = 0) -> list[Outgoing]:
+    """Return numbered records: of one key, or of many in turn."""
+    return [
+        Outgoing(topic, key or KEYS[n % len(KEYS)], b"%06d" % n + b"." * max(0, size - 6))
+        for n in range(count)
+    ]
+
+
+async def everything(bus: Bus, topic: str, partition: int, group: str = "reader") -> list[Received]:
+    """Read a partition to its end in batches of three, committing each."""
+    found: list[Received] = []
+    while records := await bus.read(group, topic, partition, limit=3, max_bytes=_ENOUGH):
+        await take(bus, group, topic, records, partition=partition)
+        found += records
+    return found
+
+
+async def take(
+    bus: Bus,
+    group: str,
+    topic: str,
+    records: tuple[Received, ...],
+    outputs: list[Outgoing] | None = None,
+    *,
+    partition: int = 0,
+) -> None:
+    """Commit a batch that was read."""
+    first, end = records[0].offset, records[-1].offset + 1
+    await bus.commit(group, topic, partition, first=first, end=end, outputs=outputs or [])
+
+
+class BusContract:
+    """What holds for every bus."""
+
+    opener: ClassVar[str]
+    """Opens a bus at an address, as ``module:function``; another process calls it too."""
+
+    @pytest.fixture
+    def address(self, tmp_path: Any) -> str:
+        """Return a place where no bus has been yet."""
+        return str(tmp_path / "bus")
+
+    def on(self, address: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Open the bus, do something, and close it."""
+
+        async def run() -> Any:
+            async with opened(self.opener, address) as bus:
+                return await work(bus)
+
+        return asyncio.run(run())
+
+    def test_records_of_a_key_stay_in_order_in_one_partition(self, address: str) -> None:
+        """A partition is a function of the key, and keeps the order of publishing."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t", partitions=4)
+            await bus.publish(outgoing("t", 100))
+            await bus.publish(outgoing("t", 100))
+            found = [await everything(bus, "t", partition) for partition in range(4)]
+            assert sum(map(len, found)) == 200
+            homes = [{record.key for record in records} for records in found]
+            assert sum(map(len, homes)) == len(set.union(*homes)) == len(KEYS)
+            assert min(map(len, homes)) > 0
+            for records in found:
+                offsets = [record.offset for record in records]
+                assert offsets == sorted(set(offsets))
+                for key in {record.key for record in records}:
+                    numbers = [int(record.value) for record in records if record.key == key]
+                    start = KEYS.index(key)
+                    assert numbers == [*range(start, 100, len(KEYS))] * 2
+
+        self.on(address, work)
+
+    def test_a_key_keeps_its_partition_when_the_bus_is_opened_again(self, address: str) -> None:
+        """The partition knows nothing of the process: hashes of text differ between processes."""
+
+        async def work(bus: Bus) -> list[set[str]]:
+            await bus.create("t", partitions=4)
+            await bus.publish(outgoing("t", len(KEYS)))
+            return [
+                {record.key for record in await everything(bus, "t", partition)} for partition in range(4)
+            ]
+
+        assert self.on(address, work) == self.on(address, work)
+
+    def test_reading_goes_on_from_the_committed_offset(self, address: str) -> None:
+        """What was read is read again until it is committed, also after opening again."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t")
+            await bus.publish(outgoing("t", 10, key="k"))
+            first = await bus.read("g", "t", 0, limit=4, max_bytes=_ENOUGH)
+            assert [int(record.value) for record in first] == [0, 1, 2, 3]
+            assert await bus.read("g", "t", 0, limit=4, max_bytes=_ENOUGH) == first
+            await take(bus, "g", "t", first)
+            assert await bus.committed("g", "t", 0) == first[-1].offset + 1
+
+        async def again(bus: Bus) -> None:
+            rest = await bus.read("g", "t", 0, limit=100, max_bytes=_ENOUGH)
+            assert [int(record.value) for record in rest] == [4, 5, 6, 7, 8, 9]
+            await take(bus, "g", "t", rest)
+            assert await bus.read("g", "t", 0, limit=100, max_bytes=_ENOUGH) == ()
+
+        self.on(address, work)
+        self.on(address, again)
+
+    @pytest.mark.parametrize(
+        "limit,max_bytes,count",
+        [
+            (1, _ENOUGH, 1),
+            (7, _ENOUGH, 7),
+            (100, _ENOUGH, 20),
+            (100, 1000, 10),
+            (100, 1099, 10),
+            (100, 1, 1),
+            (5, 1000, 5),
+        ],
+    )
+    def test_a_batch_keeps_its_limits_but_is_never_empty(
+        self, address: str, limit: int, max_bytes: int, count: int
+    ) -> None:
+        """Count and bytes bound a batch; one record comes always, however big."""
+
+        async def work(bus: Bus) -> int:
+            await bus.create("t")
+            await bus.publish(outgoing("t", 20, key="k", size=100))
+            return len(await bus.read("g", "t", 0, limit=limit, max_bytes=max_bytes))
+
+        assert self.on(address, work) == count
+
+    def test_a_commit_publishes_its_outputs_and_moves_the_offset(self, address: str) -> None:
+        """Both are there after it, and neither before."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("in")
+            await bus.create("out", partitions=2)
+            await bus.publish(outgoing("in", 3, key="k"))
+            records = await bus.read("g", "in", 0, limit=2, max_bytes=_ENOUGH)
+            assert await bus.committed("g", "in", 0) == 0
+            await take(bus, "g", "in", records, outgoing("out", 8))
+            published = [*await everything(bus, "out", 0), *await everything(bus, "out", 1)]
+            assert sorted(int(record.value) for record in published) == [*range(8)]
+            assert await bus.committed("g", "in", 0) == records[-1].offset + 1
+
+        self.on(address, work)
+
+    def test_a_reader_whose_offsets_moved_is_refused_and_publishes_nothing(self, address: str) -> None:
+        """A zombie does no harm: another reader of its group has been here."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("in")
+            await bus.create("out")
+            await bus.publish(outgoing("in", 4, key="k"))
+            stale = await bus.read("g", "in", 0, limit=3, max_bytes=_ENOUGH)
+            await take(bus, "g", "in", stale[:2], outgoing("out", 1))
+            with pytest.raises(BrokerUnavailableError):
+                await take(bus, "g", "in", stale, outgoing("out", 5))
+            with pytest.raises(BrokerUnavailableError):
+                await take(bus, "g", "in", stale[:2], outgoing("out", 5))
+            assert await bus.committed("g", "in", 0) == stale[1].offset + 1
+            assert len(await everything(bus, "out", 0)) == 1
+
+        self.on(address, work)
+
+    def test_an_output_to_an_unknown_topic_takes_the_whole_commit_back(self, address: str) -> None:
+        """All or nothing, also where one output is wrong."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("in")
+            await bus.create("out")
+            await bus.publish(outgoing("in", 1, key="k"))
+            records = await bus.read("g", "in", 0, limit=1, max_bytes=_ENOUGH)
+            with pytest.raises(InvariantError):
+                await take(bus, "g", "in", records, [*outgoing("out", 2), *outgoing("nowhere", 1)])
+            assert await bus.committed("g", "in", 0) == 0
+            assert await everything(bus, "out", 0) == []
+
+        self.on(address, work)
+
+    def test_creating_again_changes_nothing_and_another_partition_count_is_refused(
+        self, address: str
+    ) -> None:
+        """A topic keeps its records, and its number of partitions for ever."""
+
+        async def work(bus: Bus) -> None:
+            assert await bus.partitions("t") == 0
+            await bus.create("t", partitions=3)
+            await bus.publish(outgoing("t", 5, key="k"))
+            await bus.create("t", partitions=3)
+            assert await bus.partitions("t") == 3
+            with pytest.raises(InvariantError):
+                await bus.create("t", partitions=4)
+            assert await bus.partitions("t") == 3
+            assert sum([len(await everything(bus, "t", partition)) for partition in range(3)]) == 5
+
+        self.on(address, work)
+
+    def test_the_end_grows_with_each_record_and_commits_begin_at_none(self, address: str) -> None:
+        """`end` is the next offset; `committed` is 0 before the first commit."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t")
+            assert (await bus.end("t", 0), await bus.committed("g", "t", 0)) == (0, 0)
+            await bus.publish(outgoing("t", 3, key="k"))
+            records = await everything(bus, "t", 0)
+            assert await bus.end("t", 0) >= records[-1].offset + 1
+            await bus.publish(outgoing("t", 1, key="k"))
+            (record,) = await bus.read("reader", "t", 0, limit=5, max_bytes=_ENOUGH)
+            assert record.offset >= records[-1].offset + 1
+
+        self.on(address, work)
+
+    def test_groups_know_nothing_of_each_other(self, address: str) -> None:
+        """Each reads everything at its own pace."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t")
+            await bus.publish(outgoing("t", 7, key="k"))
+            assert len(await everything(bus, "t", 0, "quick")) == 7
+            assert await bus.committed("slow", "t", 0) == 0
+            assert len(await everything(bus, "t", 0, "slow")) == 7
+
+        self.on(address, work)
+
+    def test_a_topic_that_is_not_kept_gives_every_record_to_its_group_once(self, address: str) -> None:
+        """Records may go behind the commit, never before; offsets are not given twice."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t", is_kept=False)
+            await bus.publish(outgoing("t", 7, key="k"))
+            found = await everything(bus, "t", 0)
+            await bus.publish(outgoing("t", 7, key="k"))
+            found += await everything(bus, "t", 0)
+            assert [int(record.value) for record in found] == [*range(7), *range(7)]
+            offsets = [record.offset for record in found]
+            assert offsets == sorted(set(offsets))
+            assert await bus.end("t", 0) >= offsets[-1] + 1
+
+        self.on(address, work)
+
+    @pytest.mark.parametrize("seed", [1, 2, 3])
+    def test_a_reader_killed_at_any_moment_has_published_exactly_what_it_committed(
+        self, address: str, seed: int
+    ) -> None:
+        """Outputs and offset lie on one side of a kill."""
+        count = 4000
+
+        async def fill(bus: Bus) -> None:
+            await bus.create("in")
+            await bus.create("out")
+            await bus.publish(outgoing("in", count, key="k"))
+
+        async def look(bus: Bus) -> tuple[int, int]:
+            waiting = await bus.read("g", "in", 0, limit=count, max_bytes=_ENOUGH)
+            outputs = await bus.read("look", "out", 0, limit=2 * count, max_bytes=_ENOUGH)
+            told = [int(record.value) for record in outputs]
+            assert told == [n for n in range(len(told) // 2) for _ in "ab"]
+            return count - len(waiting), len(outputs)
+
+        self.on(address, fill)
+        child = start_child("bus_child", self.opener, address, "g", "in", "out")
+        with child:
+            assert child.stdout is not None
+            for _ in range(random.Random(seed).randrange(1, 200)):  # noqa: S311 - a place to kill
+                assert child.stdout.readline()
+            child.kill()
+        done, outputs = self.on(address, look)
+        assert 0 < done < count
+        assert outputs == 2 * done

@@ -1,0 +1,197 @@
+"""One document of every kind, and more of each: values as they occur, and as they might."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skymesh.model.alert import Alert, Arrival, Source, alert_id
+from skymesh.model.execution import (
+    JournalEntry,
+    Line,
+    Result,
+    Settled,
+    UnitRef,
+    View,
+    content_digest,
+    journal_id,
+)
+from skymesh.model.ids import Digest, digest_bytes, digest_of, text_id
+from skymesh.model.point import DETECTION, LIMIT, DataPoint, MeasurementKey, point_body, point_id
+from skymesh.model.position import Position
+from skymesh.model.run import (
+    ConfigRecord,
+    DeadLetter,
+    JobRecord,
+    Log,
+    Product,
+    Run,
+    RunSummary,
+    SourceCount,
+    UnitRecord,
+)
+from skymesh.model.state import StateLink, Verdict, make_state
+from skymesh.store.store import Document
+
+LOG, OTHER_LOG = digest_of("log", 1), digest_of("log", 2)
+RUN, OTHER_RUN = digest_of("run", 1), digest_of("run", 2)
+JOB = digest_of("job", 1)
+STOCKS = ("ztf:ZTF21aaaaaaa", "ztf:ZTF21aaaaaab", "lsst:170028499324305483")
+CHANNEL = "job/channel"
+CUTOUTS = b"\x1f\x8b stamps \x00" * 50
+CUTOUTS_ID = digest_bytes("cutout", CUTOUTS)
+REF = UnitRef("FastDecliner", "1", digest_of("config", {"a": 1}), digest_of("code", 1))
+
+
+def place(number: int) -> Position:
+    """Return the n-th position; offsets of 2³² and epochs are among them."""
+    return Position(number // 1000, 0, number % 1000 * 2**33)
+
+
+def point(number: int) -> DataPoint:
+    """Return a detection or an upper limit."""
+    native: int | str = 1_700_000_000_015_000_000 + number
+    kind = DETECTION if number % 3 else LIMIT
+    body = point_body((True, 2459500.75 + number, None, 19.123456789, -0.5, "é", False))
+    key = MeasurementKey("ztf", kind, native)
+    return DataPoint(
+        id=point_id(key, body),
+        survey="ztf",
+        kind=kind,
+        native=native,
+        is_withdrawn=False,
+        is_triggering=number % 2 == 0,
+        processed_mjd_tai=0.0,
+        labels=("ztf_public",),
+        exposure=(2459500.75 + number, 28) if kind == DETECTION else None,
+        mjd_tai=59500.25,
+        body=body,
+    )
+
+
+def arrival(number: int, *, log: Digest = LOG) -> Arrival:
+    """Return the n-th row of a log; every fifth is a duplicate."""
+    stock = STOCKS[number % len(STOCKS)]
+    points = tuple(point(3 * number + offset) for offset in range(3))
+    alert = Alert(
+        id=alert_id("ztf", number),
+        survey="ztf",
+        native=number,
+        stock=stock,
+        record=digest_of("record", number),
+        points=() if number % 5 == 4 else points,  # noqa: PLR2004 - every fifth
+        values={"drb": 0.75, "rbversion": "t17", "tooflag": 0, "big": 2**63 - 1, "none": None},
+        aggregates={"ndethist": 3},
+        attributes={"ampel_stock": 31415},
+        cutouts=CUTOUTS_ID if number % 2 == 0 else None,
+        source=Source("night.tar!é.avro", number),
+    )
+    return Arrival(log, stock, place(number), alert, points[0].id, ("ztf_public",), not alert.points)
+
+
+def result(number: int, *, is_transient: bool = False, value: float = 0.5) -> Result:
+    """Return the n-th result."""
+    content: dict[str, Any] | None = {
+        "rate": value,
+        "by_band": {"ztfg": -1.5},
+        "n": 2**53 + 1,
+        "bands": ["g", "r"],
+    }
+    if is_transient:
+        content = None
+    outcome: Any = "failed" if is_transient else "ok"
+    return Result(
+        id=digest_of("result", number),
+        stock=STOCKS[number % len(STOCKS)],
+        ref=REF,
+        inputs={
+            "curve": ("curve", digest_of("state", number), "DifferenceFlux", "1", REF.config),
+            "x": ("absent",),
+        },
+        outcome=outcome,
+        reason="longer than its deadline" if is_transient else "",
+        content=content,
+        digest=content_digest(outcome, content),
+        run=RUN,
+        position=place(number),
+        seconds=0.125,
+        is_transient=is_transient,
+    )
+
+
+def verdict(number: int, *, run: Digest = RUN) -> Verdict:
+    """Return the verdict on the n-th alert."""
+    return Verdict(run, STOCKS[number % len(STOCKS)], place(number), (CHANNEL, "job/é"))
+
+
+def link(number: int, *, run: Digest = RUN) -> StateLink:
+    """Return the states held at the n-th alert."""
+    stock = STOCKS[number % len(STOCKS)]
+    held = (digest_of("state", number), digest_of("state", number + 1))
+    return StateLink(run, stock, place(number), alert_id("ztf", number), {CHANNEL: held}, {CHANNEL: held[1:]})
+
+
+def view(number: int, *, run: Digest = RUN, channel: str = CHANNEL) -> View:
+    """Return a channel's view at the n-th alert."""
+    stock = STOCKS[number % len(STOCKS)]
+    results = {"decline": (digest_of("result", number), "ok")}
+    return View(
+        run, channel, stock, place(number), alert_id("ztf", number), digest_of("state", number), results
+    )  # type: ignore[arg-type]
+
+
+def settled(number: int, *, run: Digest = RUN) -> Settled:
+    """Return what was settled at the n-th alert."""
+    told = {CHANNEL: {digest_of("state", number): {"decline": (digest_of("result", number), "ok", REF.code)}}}
+    return Settled(run, place(number), STOCKS[number % len(STOCKS)], alert_id("ztf", number), told)  # type: ignore[arg-type]
+
+
+def entry(number: int, *, run: Digest = RUN, tier: str = "t2") -> JournalEntry:
+    """Return the n-th entry of a tier's journal."""
+    lines = (
+        Line(text_id("state", digest_of("state", number)), ("result:00",), "ok", "", is_memoised=True),
+        Line(text_id("state", digest_of("state", number)), (), "failed", "ValueError: é", seconds=0.5),
+    )
+    first, end = number * 10, number * 10 + 10
+    return JournalEntry(
+        id=journal_id(run, tier, CHANNEL, "decline", 0, first, end),
+        run=run,
+        tier=tier,
+        channel=CHANNEL,
+        instance="decline",
+        ref=REF,
+        partition=0,
+        first=first,
+        end=end,
+        started_utc="2026-01-01T00:00:00.000+00:00",
+        seconds=0.25,
+        counts={"ok": 1, "failed": 1, "memoised": 1},
+        lines=lines,
+    )
+
+
+def one_of_each() -> list[Document]:
+    """Return one document of every kind that is stored."""
+    numbers = {"run": text_id("run", RUN), "alerts": {"read": 1}, "seconds": 0.5, "channels": {}}
+    sources = (SourceCount("night.tar", 2, 1, 1),)
+    return [
+        arrival(0), verdict(0), make_state(STOCKS[0], (point(n).id for n in range(3))), link(0), settled(0),
+        result(0), view(0), entry(0), ConfigRecord(REF.config, {"a": 1, "b": None, "c": [1.5]}),
+        JobRecord(JOB, "job", {"name": "job", "channels": {"job/channel": {"access": ["ztf_public"]}}}),
+        Log(LOG, 1), Run(RUN, JOB, LOG, "job", "real", "", 1, sources), RunSummary(RUN, numbers),
+        UnitRecord("FastDecliner", "1", REF.code), Product(RUN, "table.csv", REF.code, 2**40),
+        DeadLetter(LOG, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
+    ]  # fmt: skip
+
+
+def with_changes() -> list[tuple[Document, Document]]:
+    """Return pairs of equal key and other content, of kinds whose first copy stays."""
+    return [
+        (Log(LOG, 1), Log(LOG, 2)),
+        (ConfigRecord(REF.config, {"a": 1}), ConfigRecord(REF.config, {"a": 2})),
+        (UnitRecord("U", "1", JOB), UnitRecord("U", "1", RUN)),
+        (result(1, value=0.5), result(1, value=0.75)),
+        (result(1, value=0.5), result(1, is_transient=True)),
+        (verdict(1), Verdict(RUN, verdict(1).stock, verdict(1).position, ())),
+        (RunSummary(RUN, {"a": 1}), RunSummary(RUN, {"a": 2})),
+        (DeadLetter(LOG, "n", 0, "c", "r", b"1"), DeadLetter(LOG, "n", 0, "c", "r", b"2")),
+    ]

@@ -1,0 +1,22 @@
+"""A process that writes one document of every kind and is gone before it can close. See `StoreContract`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+
+from skymesh.testing.documents import CUTOUTS, CUTOUTS_ID, one_of_each
+from skymesh.testing.opening import opened
+
+
+async def _main(opener: str, address: str) -> None:
+    async with opened(opener, address) as store:
+        await store.write_cutouts({CUTOUTS_ID: CUTOUTS})
+        await store.write(one_of_each())
+        print("written", flush=True)  # noqa: T201 - the parent waits for it
+        os._exit(9)
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(*sys.argv[1:]))

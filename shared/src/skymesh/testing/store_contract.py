@@ -1,0 +1,325 @@
+"""The contract of a store, as tests. Subclass it and say how the store is opened."""
+# ruff: noqa: S101, PLR2004 - a contract says what it expects by asserting literals
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skymesh.errors import InvariantError
+from skymesh.model.alert import Arrival
+from skymesh.model.execution import JournalEntry, Result, Settled, View
+from skymesh.model.ids import Digest, digest_bytes, digest_of
+from skymesh.model.position import Position
+from skymesh.model.run import JobRecord, Product
+from skymesh.model.state import State, StateLink, Verdict
+from skymesh.store.store import Document, Keys, Store
+from skymesh.store.tables import TABLES, row_of
+from skymesh.testing import documents as made
+from skymesh.testing.opening import opened, start_child
+
+STOCK = made.STOCKS[1]
+FAR = Position(9, 9, 9)
+MIXED: tuple[Document, ...] = (
+    *made.one_of_each(),
+    *(
+        kind(number)
+        for number in range(1, 5)
+        for kind in (made.arrival, made.verdict, made.link, made.settled)
+    ),
+    *(made.result(number, is_transient=number == 3) for number in range(1, 5)),
+    *(made.entry(number, tier=tier) for number in range(1, 3) for tier in ("t0", "t2")),
+    *(made.view(number, channel=channel) for number in range(1, 3) for channel in ("a/b", "a/c")),
+)
+
+
+async def rows(store: Store) -> dict[str, list[Document]]:
+    """Return every document of a store, by kind, in order of the key."""
+    return {table.name: [document async for document in store.scan(kind)] for kind, table in TABLES.items()}
+
+
+class StoreContract:
+    """What holds for every store."""
+
+    opener: ClassVar[str]
+    """Opens a store at an address, as ``module:function``; another process calls it too."""
+
+    @pytest.fixture
+    def address(self, tmp_path: Any) -> str:
+        """Return a place where no store has been yet."""
+        return self.fresh_address(tmp_path)
+
+    def fresh_address(self, folder: Path) -> str:
+        """Return a place where no store has been yet; `folder` is empty and for it alone."""
+        return str(folder / "store")
+
+    def damage_cutouts(self, address: str) -> None:
+        """Change a byte of the stored image stamps behind the store's back."""
+        raise NotImplementedError
+
+    def on(self, address: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Open the store, do something, and close it."""
+
+        async def run() -> Any:
+            async with opened(self.opener, address) as store:
+                return await work(store)
+
+        return asyncio.run(run())
+
+    @pytest.mark.parametrize("document", made.one_of_each(), ids=lambda d: type(d).__name__)
+    def test_a_document_comes_back_equal_under_its_key(self, address: str, document: Document) -> None:
+        """Every field, of every kind, also when the store was closed between."""
+
+        async def read(store: Store) -> None:
+            kind = type(document)
+            key = {name: getattr(document, name) for name in TABLES[kind].key}
+            assert await store.get(kind, **key) == document
+            assert [found async for found in store.scan(kind)] == [document]
+            assert await store.count(kind) == 1
+
+        async def work(store: Store) -> None:
+            assert await store.count(type(document)) == 0
+            await store.write([document])
+            await read(store)
+
+        self.on(address, work)
+        self.on(address, read)
+
+    def test_every_kind_is_tried(self) -> None:
+        """A new kind of document needs an example here."""
+        assert {type(document) for document in made.one_of_each()} == set(TABLES)
+
+    def test_writing_again_changes_nothing(self, address: str) -> None:
+        """In one batch, in a second one, and after opening again."""
+
+        async def write(store: Store) -> dict[str, list[Document]]:
+            await store.write(MIXED)
+            await store.write([*MIXED, *MIXED[:5]])
+            return await rows(store)
+
+        first = self.on(address, write)
+        assert sum(map(len, first.values())) == len(MIXED)
+        assert self.on(address, write) == first
+
+    @pytest.mark.parametrize("number", range(len(made.with_changes())))
+    def test_the_first_copy_stays_where_the_key_is_the_content(self, address: str, number: int) -> None:
+        """A second document under the key is not taken, in the same batch or later."""
+        first, second = made.with_changes()[number]
+
+        async def work(store: Store) -> None:
+            await store.write([first, second])
+            await store.write([second])
+            assert [found async for found in store.scan(type(first))] == [first]
+
+        self.on(address, work)
+
+    def test_the_last_copy_stays_of_the_others(self, address: str) -> None:
+        """A product that is made again replaces the first."""
+
+        async def work(store: Store) -> None:
+            for size in (1, 2):
+                await store.write([Product(made.RUN, "t.csv", made.JOB, size)])
+            assert [found.size_bytes async for found in store.scan(Product)] == [2]
+
+        self.on(address, work)
+
+    def test_a_transient_result_gives_way_and_is_found_by_that(self, address: str) -> None:
+        """What was ended from outside makes room for a real outcome, which then stays."""
+        ended, real, other = made.result(1, is_transient=True), made.result(1), made.result(1, value=9.0)
+
+        async def work(store: Store) -> None:
+            await store.write([ended])
+            assert await store.count(Result, is_transient=True) == 1
+            for result in (real, other, ended):
+                await store.write([result])
+                assert await store.get(Result, id=real.id) == real
+            assert await store.count(Result, is_transient=True) == 0
+            assert await store.count(Result) == 1
+
+        self.on(address, work)
+
+    def test_reading_for_a_tier_stops_at_the_position_inclusive(self, address: str) -> None:
+        """Rows of the asked stocks, of this log and run, up to a position, in its order."""
+
+        async def work(store: Store) -> None:
+            for number in (7, 1, 10, 4, 1000, 13, 3):
+                ours = [made.arrival(number), made.verdict(number), made.link(number)]
+                others = [
+                    made.arrival(number, log=made.OTHER_LOG),
+                    made.verdict(number, run=made.OTHER_RUN),
+                    made.link(number, run=made.OTHER_RUN),
+                ]
+                await store.write([*ours, *others])
+            asked = frozenset({STOCK, "ztf:nothing"})
+            for until, numbers in ((made.place(10), [1, 4, 7, 10]), (FAR, [1, 4, 7, 10, 13, 1000])):
+                keys = Keys(arrivals=asked, verdicts=asked, links=asked, until=until)
+                found = await store.read(made.LOG, made.RUN, keys)
+                assert found.arrivals == {STOCK: [made.arrival(n) for n in numbers], "ztf:nothing": []}
+                assert found.verdicts == {STOCK: [made.verdict(n) for n in numbers], "ztf:nothing": []}
+                assert found.links == {STOCK: [made.link(n) for n in numbers], "ztf:nothing": []}
+            before = Position(0, 0, made.place(4).offset - 1)
+            found = await store.read(made.LOG, made.RUN, Keys(arrivals=asked, until=before))
+            assert found.arrivals[STOCK] == [made.arrival(1)]
+            assert found.verdicts == found.links == {}
+
+        self.on(address, work)
+
+    def test_results_are_read_by_id_and_the_unknown_left_out(self, address: str) -> None:
+        """However many are asked for."""
+
+        async def work(store: Store) -> None:
+            results = {made.result(n).id: made.result(n) for n in range(300)}
+            await store.write([*results.values()])
+            asked = frozenset([*list(results)[:250], digest_of("result", "none")])
+            found = await store.read(made.LOG, made.RUN, Keys(results=asked))
+            assert found.results == {id_: result for id_, result in results.items() if id_ in asked}
+
+        self.on(address, work)
+
+    def test_scanning_goes_in_order_of_the_key(self, address: str) -> None:
+        """Positions as positions, not as text; every column that is kept may choose rows."""
+        numbers = [9, 1000, 2, 10, 999, 0, 1001, 1]
+
+        async def work(store: Store) -> None:
+            await store.write([kind(n) for n in numbers for kind in (made.arrival, made.settled, made.view)])
+            await store.write([made.arrival(3, log=made.OTHER_LOG), made.settled(3, run=made.OTHER_RUN)])
+            scanned = [row async for row in store.scan(Arrival, log=made.LOG)]
+            assert scanned == [made.arrival(number) for number in sorted(numbers)]
+            assert [row.position async for row in store.scan(Settled, run=made.RUN)] == [
+                made.place(number) for number in sorted(numbers)
+            ]
+            of_stock = [row async for row in store.scan(Arrival, log=made.LOG, stock=STOCK)]
+            assert of_stock == [made.arrival(n) for n in sorted(numbers) if n % len(made.STOCKS) == 1]
+            keys = [row_of(row)[:4] async for row in store.scan(View, run=made.RUN)]
+            assert keys == sorted(keys)
+            assert await store.count(Arrival, log=made.LOG) == len(numbers)
+            assert await store.count(Arrival, log=made.OTHER_LOG) == 1
+            assert await store.get(Arrival, log=made.LOG, position=made.place(3)) is None
+
+        self.on(address, work)
+
+    def test_the_journal_is_found_by_id_and_by_tier(self, address: str) -> None:
+        """And comes in order of its offsets."""
+
+        async def work(store: Store) -> None:
+            entries = [made.entry(n, tier=tier) for n in (12, 2, 1, 0) for tier in ("t2", "t0")]
+            await store.write(entries)
+            assert [e async for e in store.scan(JournalEntry, id=entries[3].id)] == [entries[3]]
+            told = [e.first async for e in store.scan(JournalEntry, run=made.RUN, tier="t0")]
+            assert told == [0, 10, 20, 120]
+
+        self.on(address, work)
+
+    def test_arrivals_are_found_by_a_point_that_they_registered(self, address: str) -> None:
+        """In any log; an alert that only names the id elsewhere is none."""
+
+        async def work(store: Store) -> None:
+            await store.write([made.arrival(n) for n in range(5)])
+            await store.write([made.arrival(2, log=made.OTHER_LOG)])
+            wanted = made.arrival(2).alert.points[1].id
+            found = await store.arrivals_with_point(wanted)
+            assert sorted(row.log for row in found) == sorted([made.LOG, made.OTHER_LOG])
+            assert {row.position for row in found} == {made.place(2)}
+            assert await store.arrivals_with_point(made.arrival(4).trigger) == []
+            assert await store.arrivals_with_point(digest_of("point", "none")) == []
+
+        self.on(address, work)
+
+    def test_image_stamps_come_back_under_their_digest(self, address: str) -> None:
+        """Written twice they are kept once; unknown ones are None."""
+        stamps = {digest_bytes("cutout", block): block for block in (made.CUTOUTS, b"", b"\x00" * 100_000)}
+
+        async def work(store: Store) -> None:
+            await store.write_cutouts(stamps)
+            await store.write_cutouts({})
+            await store.write_cutouts(stamps)
+            await check(store)
+
+        async def check(store: Store) -> None:
+            for id_, block in stamps.items():
+                assert await store.read_cutouts(id_) == block
+            assert await store.read_cutouts(Digest(bytes(16))) is None
+
+        self.on(address, work)
+        self.on(address, check)
+
+    def test_damaged_image_stamps_are_refused(self, address: str) -> None:
+        """Bytes that are not what the digest says are never given out."""
+
+        async def work(store: Store) -> None:
+            await store.write_cutouts({made.CUTOUTS_ID: made.CUTOUTS})
+
+        async def read(store: Store) -> None:
+            with pytest.raises(InvariantError, match=made.CUTOUTS_ID.hex()):
+                await store.read_cutouts(made.CUTOUTS_ID)
+
+        self.on(address, work)
+        self.damage_cutouts(address)
+        self.on(address, read)
+
+    def test_what_was_written_survives_a_kill(self, address: str) -> None:
+        """Durable when `write` returns."""
+        child = start_child("store_child", self.opener, address)
+        assert child.communicate()[0] == "written\n"
+        assert child.returncode == 9
+
+        async def read(store: Store) -> None:
+            found = await rows(store)
+            for document in made.one_of_each():
+                assert found[TABLES[type(document)].name] == [document]
+            assert await store.read_cutouts(made.CUTOUTS_ID) == made.CUTOUTS
+
+        self.on(address, read)
+
+    @settings(max_examples=25)
+    @given(data=st.data())
+    def test_any_order_of_writes_with_any_repetitions_makes_the_same_rows(self, data: st.DataObject) -> None:
+        """Redelivery and zombies write what is there."""
+        order = data.draw(st.permutations(MIXED))
+        repeated = data.draw(st.lists(st.sampled_from(MIXED), max_size=10))
+        writes = [*order, *repeated]
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(writes)), max_size=4)))
+
+        async def work(store: Store) -> dict[str, list[Document]]:
+            for start, end in zip([0, *cuts], [*cuts, len(writes)], strict=True):
+                await store.write(writes[start:end])
+            return await rows(store)
+
+        with tempfile.TemporaryDirectory() as folder:
+            found = self.on(self.fresh_address(Path(folder)), work)
+        expected: dict[str, list[Document]] = {table.name: [] for table in TABLES.values()}
+        for document in sorted(MIXED, key=_key):
+            expected[TABLES[type(document)].name].append(document)
+        assert found == expected
+
+    def test_an_empty_store_has_nothing(self, address: str) -> None:
+        """And says so without an error."""
+
+        async def work(store: Store) -> None:
+            await store.write([])
+            assert not any((await rows(store)).values())
+            for kind in (State, JobRecord):
+                assert await store.get(kind, id=made.JOB) is None
+            keys = Keys(
+                arrivals=frozenset({STOCK}),
+                links=frozenset({STOCK}),
+                results=frozenset({made.JOB}),
+                until=FAR,
+            )
+            found = await store.read(made.LOG, made.RUN, keys)
+            assert (found.arrivals, found.links, found.results) == ({STOCK: []}, {STOCK: []}, {})
+            assert await store.count(Verdict) == await store.count(StateLink, run=made.RUN) == 0
+
+        self.on(address, work)
+
+
+def _key(document: Document) -> tuple[Any, ...]:
+    table = TABLES[type(document)]
+    return (table.name, *row_of(document)[: len(table.key)])
