@@ -47,10 +47,14 @@ class Journal:
         """Return the entries of a tier."""
         return [entry for entry in self.entries if entry.tier == tier]
 
+    def waiting(self, tier: str) -> int:
+        """Return how many records a tier has not completed."""
+        return self.ends[tier] - self.completed[tier]
+
     @property
     def inflight(self) -> int:
         """Records that some tier has not completed."""
-        return sum(self.ends[tier] - self.completed[tier] for tier in self.ends)
+        return sum(self.waiting(tier) for tier in self.ends)
 
 
 @dataclass
@@ -111,7 +115,7 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     found.holes += await audit_intake(embedded, run)
     registered, holes = await audit_arrivals(embedded, run, journal.of("t0"), journal.completed["t0"])
     found.holes += holes
-    found.holes += await audit_verdicts(embedded.store, run, journal.of("t0"), journal.inflight)
+    found.holes += await audit_verdicts(embedded.store, run, journal)
     found.holes += await audit_states(embedded.store, run, journal)
     found.holes += await audit_results(embedded.store, run, journal)
     found.holes += await audit_views(embedded.store, run, journal)
@@ -172,9 +176,8 @@ def _tiling_holes(run: Run, journal: Journal) -> list[str]:
             holes.append(f"journal:{entry.id.hex()} is not the digest of its place")
         if entry.end > entry.first:
             if entry.first != covered.get(place, 0):
-                holes.append(
-                    f"journal of {' '.join(filter(None, place))}: offsets {covered.get(place, 0)} to {entry.first}"
-                )
+                said = " ".join(filter(None, place))
+                holes.append(f"journal of {said}: offsets {covered.get(place, 0)} to {entry.first}")
             covered[place] = entry.end
     for tier, completed in journal.completed.items():
         places = [place for place in covered if place[0] == tier]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from skymesh.model.execution import JournalEntry, Result, Settled, View, content_digest
+from skymesh.model.execution import Line, Result, Settled, View, content_digest
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
@@ -14,83 +15,84 @@ from skymesh.store.store import Keys, Store
 if TYPE_CHECKING:
     from skymesh_local.audit import Journal
 
+_Place = tuple[str, str, str]
+"""Channel, stock and alert."""
 
-async def audit_verdicts(store: Store, run: Run, entries: list[JournalEntry], inflight: int) -> list[str]:
+
+async def audit_verdicts(store: Store, run: Run, journal: Journal) -> list[str]:
     """Compare the verdict rows with what T0's journal says each filter accepted."""
-    said: dict[str, set[str]] = {}
-    for entry in entries:
-        if entry.channel:
-            accepted = {
-                line.subject
-                for line in entry.lines
-                if line.outcome == "accepted" and line.reason != "followed"
-            }
-            said.setdefault(entry.channel, set()).update(accepted)
-    kept: dict[str, int] = {}
+    said = {
+        (entry.channel, line.stock, line.subject)
+        for entry in journal.of("t0")
+        for line in entry.lines
+        if entry.channel and line.outcome == "accepted" and line.reason != "followed"
+    }
+    kept = await _kept_verdicts(store, run)
+    extra = kept - len(said)
+    if extra < 0 or (extra and not journal.inflight):
+        return [f"the filters accepted {len(said)} alerts, {kept} verdicts are kept"]
+    return []
+
+
+async def _kept_verdicts(store: Store, run: Run) -> int:
+    kept = 0
     async for row in store.scan(Verdict, run=run.id):
-        for channel in row.channels:
-            kept[channel] = kept.get(channel, 0) + 1
-    return [
-        f"{channel}: the filter accepted {len(said.get(channel, ()))} alerts, {kept.get(channel, 0)} are kept"
-        for channel in sorted(said.keys() | kept.keys())
-        if kept.get(channel, 0) < len(said.get(channel, ()))
-        or (not inflight and kept.get(channel, 0) > len(said.get(channel, ())))
-    ]
+        kept += len(row.channels)
+    return kept
 
 
 async def audit_states(store: Store, run: Run, journal: Journal) -> list[str]:
     """Compare T0's accepted alerts, T1's journal, the links and the states."""
     accepted = {
-        (entry.channel, line.subject)
+        (entry.channel, line.stock, line.subject)
         for entry in journal.of("t0")
-        if entry.channel
         for line in entry.lines
-        if line.outcome == "accepted"
+        if entry.channel and line.outcome == "accepted"
     }
-    told = {(entry.channel, line.subject): line for entry in journal.of("t1") for line in entry.lines}
-    holes = [
-        f"{channel}: accepted {alert} has no state link" for channel, alert in sorted(accepted - told.keys())
-    ]
-    waiting = journal.ends["t1"] - journal.completed["t1"]
-    if waiting and len({alert for _, alert in accepted - told.keys()}) <= waiting:
-        holes = []
+    told = {
+        (entry.channel, line.stock, line.subject): line for entry in journal.of("t1") for line in entry.lines
+    }
+    holes = [f"{_said(place)} has a state, but was not accepted" for place in sorted(told.keys() - accepted)]
+    open_ = {(stock, alert) for _, stock, alert in accepted - told.keys()}
+    if len(open_) > journal.waiting("t1"):
+        holes += [
+            f"{_said(place)} was accepted and has no state link" for place in sorted(accepted - told.keys())
+        ]
     holes += [
-        f"{channel}: {alert} has a state, but was not accepted"
-        for channel, alert in sorted(told.keys() - accepted)
-    ]
-    linked: set[tuple[str, str]] = set()
-    async for link in store.scan(StateLink, run=run.id):
-        alert = text_id("alert", link.alert)
-        for channel, states in link.states.items():
-            line = told.get((channel, alert))
-            linked.add((channel, alert))
-            if line is not None and line.output != tuple(text_id("state", state) for state in states):
-                holes.append(f"{channel}: the states of {alert} are not what T1's journal says")
-        holes += await _state_holes(store, run, link)
-    holes += [f"{channel}: the link of {alert} is missing" for channel, alert in sorted(told.keys() - linked)]
-    holes += [
-        f"{c}: {alert} failed without a reason"
-        for (c, alert), line in told.items()
+        f"{_said(place)} failed without a reason"
+        for place, line in told.items()
         if line.outcome == "failed" and not line.reason
     ]
-    return holes
+    return holes + await _link_holes(store, run, told)
+
+
+async def _link_holes(store: Store, run: Run, told: dict[_Place, Line]) -> list[str]:
+    """Compare the links with T1's journal; rows of a batch that was not committed may stand beside."""
+    holes: list[str] = []
+    linked: set[_Place] = set()
+    async for link in store.scan(StateLink, run=run.id):
+        for channel, states in link.states.items():
+            place = (channel, link.stock, text_id("alert", link.alert))
+            linked.add(place)
+            if place in told and told[place].output != tuple(text_id("state", state) for state in states):
+                holes.append(f"{_said(place)}: its states are not what T1's journal says")
+        holes += await _state_holes(store, run, link)
+    return holes + [f"{_said(place)}: its link is missing" for place in sorted(told.keys() - linked)]
 
 
 async def _state_holes(store: Store, run: Run, link: StateLink) -> list[str]:
     """Check each state reached at a link: it is there, is what its id says, and its points are registered."""
-    holes = []
-    emitted = {id_ for ids in link.emitted.values() for id_ in ids}
-    registered: set[Digest] | None = None
-    for id_ in sorted(emitted):
+    holes: list[str] = []
+    emitted = sorted({id_ for ids in link.emitted.values() for id_ in ids})
+    if not emitted:
+        return holes
+    found = await store.read(run.log, run.id, Keys(arrivals=frozenset({link.stock}), until=link.position))
+    registered = {point.id for arrival in found.arrivals[link.stock] for point in arrival.alert.points}
+    for id_ in emitted:
         state = await store.get(State, id=id_)
         if state is None or make_state(state.stock, state.points).id != id_ or state.stock != link.stock:
             holes.append(f"state:{id_.hex()} is missing or not the digest of its points")
-            continue
-        if registered is None:
-            keys = Keys(arrivals=frozenset({link.stock}), until=link.position)
-            found = (await store.read(run.log, run.id, keys)).arrivals[link.stock]
-            registered = {point.id for arrival in found for point in arrival.alert.points}
-        if not registered.issuperset(state.points):
+        elif not registered.issuperset(state.points):
             holes.append(f"state:{id_.hex()} holds points that were not registered when it was reached")
     return holes
 
@@ -98,60 +100,64 @@ async def _state_holes(store: Store, run: Run, link: StateLink) -> list[str]:
 async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
     """Compare the states that were reached with T2's journal, what was settled, and the results."""
     job = await store.get(JobRecord, id=run.job)
-    instances = {name: set(c["analyse"]) for name, c in job.resolved["channels"].items()} if job else {}
+    instances = {name: sorted(c["analyse"]) for name, c in job.resolved["channels"].items()} if job else {}
     told = {
         (entry.channel, entry.instance, line.subject): line
         for entry in journal.of("t2")
-        if entry.ref is not None
         for line in entry.lines
     }
     holes = [
-        f"{c}.{i}: {state} is {line.outcome} without a reason"
-        for (c, i, state), line in told.items()
+        f"{channel}.{name}: {state} is {line.outcome} without a reason"
+        for (channel, name, state), line in told.items()
         if line.outcome != "ok" and not line.reason
     ]
-    settled = 0
+    reached = settled = 0
     async for link in store.scan(StateLink, run=run.id):
-        if not link.emitted:
-            continue
-        row = await store.get(Settled, run=run.id, position=link.position)
-        lines_here = [
-            (channel, name, text_id("state", id_))
-            for channel, ids in link.emitted.items()
-            for id_ in ids
-            for name in sorted(instances.get(channel, ()))
-        ]
-        if row is None:
-            if any(place in told for place in lines_here) or journal.inflight == 0:
-                holes.append(f"{link.stock} at {link.position}: its states have no settled results")
-            continue
-        settled += 1
-        for channel, name, state in lines_here:
-            entry = (
-                row.results.get(channel, {}).get(Digest(bytes.fromhex(state.partition(":")[2])), {}).get(name)
-            )
-            line = told.get((channel, name, state))
-            if entry is None:
-                holes.append(f"{channel}.{name}: {state} has no result")
-            elif line is None and journal.inflight == 0:
-                holes.append(f"{channel}.{name}: the result of {state} is not in T2's journal")
-            elif line is not None and (
-                line.output != (text_id("result", entry[0]),) or line.outcome != entry[1]
-            ):
-                holes.append(f"{channel}.{name}: the result of {state} is not what T2's journal says")
-            if entry is not None:
-                holes += await _result_holes(store, entry)
+        if link.emitted:
+            reached += 1
+            row = await store.get(Settled, run=run.id, position=link.position)
+            settled += row is not None
+            for channel, name, id_ in _due(link, instances):
+                line = told.get((channel, name, text_id("state", id_)))
+                holes += await _settled_holes(
+                    store, row, (channel, name, id_), line, is_over=not journal.inflight
+                )
+    if reached - settled > journal.waiting("t1") + journal.waiting("t2"):
+        holes.append(f"{reached - settled} alerts whose states have no settled results")
     rows = await store.count(Settled, run=run.id)
     if rows > settled:
         holes.append(f"{rows - settled} settled rows belong to no state link")
     return holes
 
 
+def _due(link: StateLink, instances: dict[str, list[str]]) -> Iterator[tuple[str, str, Digest]]:
+    """Yield channel, instance and state of each execution that a link asks for."""
+    for channel, ids in link.emitted.items():
+        for id_ in ids:
+            for name in instances.get(channel, ()):
+                yield channel, name, id_
+
+
+async def _settled_holes(
+    store: Store, row: Settled | None, due: tuple[str, str, Digest], line: Line | None, *, is_over: bool
+) -> list[str]:
+    channel, name, state = due
+    said = f"{channel}.{name}: the result of state:{state.hex()}"
+    entry = None if row is None else row.results.get(channel, {}).get(state, {}).get(name)
+    if entry is None:
+        return [f"{said} is missing"] if line is not None or is_over else []
+    if line is None and is_over:
+        return [f"{said} is not in T2's journal"]
+    if line is not None and (line.output != (text_id("result", entry[0]),) or line.outcome != entry[1]):
+        return [f"{said} is not what T2's journal says"]
+    return await _result_holes(store, entry)
+
+
 async def _result_holes(store: Store, entry: tuple[Digest, str, Digest]) -> list[str]:
     id_, outcome, digest = entry
     result = await store.get(Result, id=id_)
     if result is None:
-        return [f"result:{id_.hex()} is missing"]
+        return [f"result:{id_.hex()} is not in the store"]
     if content_digest(result.outcome, result.content) != result.digest:
         return [f"result:{id_.hex()} is not what its digest says"]
     if not result.is_transient and (result.outcome, result.digest) != (outcome, digest):
@@ -161,18 +167,19 @@ async def _result_holes(store: Store, entry: tuple[Digest, str, Digest]) -> list
 
 async def audit_views(store: Store, run: Run, journal: Journal) -> list[str]:
     """Compare the settled states with the views that T3 made of them."""
-    waiting = journal.inflight
-    holes, views = [], set()
+    views: set[tuple[str, Position]] = set()
     async for view in store.scan(View, run=run.id):
         views.add((view.channel, view.position))
     settled: set[tuple[str, Position]] = set()
     async for row in store.scan(Settled, run=run.id):
         settled.update((channel, row.position) for channel in row.results)
-    if len(settled - views) > waiting:
-        holes += [
-            f"{channel}: no view of what was settled at {place}" for channel, place in sorted(settled - views)
-        ]
-    holes += [
-        f"{channel}: a view at {place} of nothing settled" for channel, place in sorted(views - settled)
-    ]
+    holes = [f"{channel}: a view at {place} of nothing settled" for channel, place in sorted(views - settled)]
+    open_ = settled - views
+    if len({place for _, place in open_}) > journal.waiting("t2") + journal.waiting("t3"):
+        holes += [f"{channel}: no view of what was settled at {place}" for channel, place in sorted(open_)]
     return holes
+
+
+def _said(place: _Place) -> str:
+    channel, stock, alert = place
+    return f"{channel}: {alert} of {stock}"

@@ -25,6 +25,8 @@ from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
 T = TypeVar("T")
+# The class of all mistakes in options and arguments; typer names only this one of its children.
+_USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     add_completion=False,
@@ -164,7 +166,9 @@ def main() -> None:
     """Run the command line: a mistake of the user is one line and exit code 2."""
     try:
         configure_logs(log_level())
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
+    except _USAGE_ERROR as error:
+        _fail((f"{' '.join(_said(error).split())} (see skymesh --help)",), 2)
     except JobError as error:
         _fail(error.lines, 2)
     except SettingsError as error:
@@ -178,9 +182,15 @@ def main() -> None:
         sys.exit(1)
 
 
+def _said(error: Exception) -> str:
+    said = getattr(error, "format_message", error.__str__)
+    return str(said())
+
+
 def _fail(lines: tuple[str, ...], code: int) -> None:
     for line in lines:
-        print(f"skymesh: {line}", file=sys.stderr)
+        shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
+        print(f"skymesh: {shown}", file=sys.stderr)
     sys.exit(code)
 
 

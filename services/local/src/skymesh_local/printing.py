@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import inspect
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
@@ -18,7 +20,7 @@ from skymesh_local.audit import Audit
 from skymesh_local.run import Finished
 
 _ROWS = 12
-_WIDEST = 24
+_ID = re.compile(r"[a-z]+:[0-9a-f]{32}")
 
 
 def print_run(finished: Finished) -> None:
@@ -43,24 +45,39 @@ def print_run(finished: Finished) -> None:
 
 def _print_csv(console: Console, path: Path) -> None:
     with path.open(newline="") as stream:
-        rows = list(_head(csv.DictReader(stream)))
+        reader = csv.DictReader(stream)
+        rows = [row for row, _ in zip(reader, range(_ROWS), strict=False)]
+        more = sum(1 for _ in reader)
     if not rows:
         return
-    columns = [name for name in rows[0] if _is_short(name, rows)]
-    table = Table(title=f"{path.name}: the first {len(rows)} rows", title_justify="left")
+    telling = [name for name in rows[0] if _is_telling(name, rows)]
+    columns = _fitting(telling, rows, console.width)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(_short(row[column]) for column in columns))
     console.print(table)
+    left_out = len(rows[0]) - len(columns)
+    console.print(f"{path.name}: {more} more rows, {left_out} more columns", highlight=False)
 
 
-def _head(reader: csv.DictReader[str]) -> list[dict[str, str]]:
-    return [row for row, _ in zip(reader, range(_ROWS), strict=False)]
+def _fitting(columns: list[str], rows: list[dict[str, str]], width: int) -> list[str]:
+    """Return as many columns as fit beside each other."""
+    chosen, used = [], 0
+    for column in columns:
+        used += max(len(column), *(len(_short(row[column])) for row in rows)) + 2
+        if used > width:
+            break
+        chosen.append(column)
+    return chosen or columns[:1]
 
 
-def _is_short(column: str, rows: list[dict[str, str]]) -> bool:
-    return any(row[column] for row in rows) and all(len(_short(row[column])) <= _WIDEST for row in rows)
+def _is_telling(column: str, rows: list[dict[str, str]]) -> bool:
+    """Return whether a column tells rows apart, and not by ids."""
+    values = {row[column] for row in rows}
+    is_constant = len(values) == 1 and (column == "channel" or not any(values))
+    return not is_constant and not any(_ID.match(value) for value in values)
 
 
 def _short(text: str) -> str:
@@ -68,6 +85,36 @@ def _short(text: str) -> str:
         return text if text.lstrip("-").isdigit() else f"{float(text):.3f}"
     except ValueError:
         return text
+
+
+def print_plan(plan: JobPlan) -> None:
+    """Print a job's plan."""
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"job:{plan.id.hex()}  {plan.name}")
+    for channel in plan.channels:
+        _print_channel(console, channel)
+    for summary in plan.summaries:
+        ref = summary.summary.ref
+        console.print(
+            f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)} to {', '.join(summary.outlets)}"
+        )
+
+
+def _print_channel(console: Console, channel: ChannelPlan) -> None:
+    console.print(
+        f"  {channel.name}  sees {', '.join(sorted(channel.grants))}{', follows' if channel.follow else ''}"
+    )
+    for role, configured in (
+        ("filter", channel.filter),
+        ("combine", channel.combiner),
+        ("curve", channel.tabulator),
+    ):
+        console.print(f"    {role} = {configured.ref.unit} {configured.ref.version}")
+    for instance in channel.instances:
+        wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
+        console.print(
+            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
+        )
 
 
 def print_object(told: dict[str, Any]) -> None:
@@ -130,36 +177,6 @@ def print_audit(found: Audit) -> None:
     console.print(f"  digest {found.digest}  results {found.results_digest}")
     for hole in found.holes:
         console.print(f"  hole: {hole}")
-
-
-def print_plan(plan: JobPlan) -> None:
-    """Print a job's plan."""
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"job:{plan.id.hex()}  {plan.name}")
-    for channel in plan.channels:
-        _print_channel(console, channel)
-    for summary in plan.summaries:
-        ref = summary.summary.ref
-        console.print(
-            f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)} to {', '.join(summary.outlets)}"
-        )
-
-
-def _print_channel(console: Console, channel: ChannelPlan) -> None:
-    console.print(
-        f"  {channel.name}  sees {', '.join(sorted(channel.grants))}{', follows' if channel.follow else ''}"
-    )
-    for role, configured in (
-        ("filter", channel.filter),
-        ("combine", channel.combiner),
-        ("curve", channel.tabulator),
-    ):
-        console.print(f"    {role} = {configured.ref.unit} {configured.ref.version}")
-    for instance in channel.instances:
-        wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
-        console.print(
-            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
-        )
 
 
 def print_units(name: str) -> None:

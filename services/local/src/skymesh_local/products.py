@@ -65,7 +65,7 @@ async def write_products(store: Store, run: Run, plan: JobPlan, folder: Path) ->
             products, problem = guarded(functools.partial(_write, run, summary, views, folder))
         if products is None:
             raise UnitFailedError(problem, where=f"summarise.{summary.name}")
-        lines = [Line(summary.name, (product.name,), "ok") for product in products]
+        lines = [Line(summary.name, "", (product.name,), "ok") for product in products]
         journalist = Journalist(run.id, "t3", 0, 0, 0)
         ref = summary.summary.ref
         entry = journalist.entry("", summary.name, ref, lines, watch.started_utc, watch.seconds())

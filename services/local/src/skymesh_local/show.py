@@ -138,4 +138,6 @@ def _line_of(entry: JournalEntry, arrival: Arrival) -> Line | None:
     if arrival.is_duplicate:
         return None
     subject = f"alert:{arrival.alert.id.hex()}"
-    return next((line for line in entry.lines if line.subject == subject), None)
+    return next(
+        (line for line in entry.lines if (line.subject, line.stock) == (subject, arrival.stock)), None
+    )

@@ -243,6 +243,7 @@ async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | 
         "lines": [
             {
                 "subject": line.subject,
+                "stock": line.stock,
                 "output": list(line.output),
                 "outcome": line.outcome,
                 "reason": line.reason,

@@ -133,7 +133,9 @@ def _accepted(row: Arrival, channels: list[str]) -> Publication:
 
 
 def _line(alert: Alert, verdict: Verdict) -> Line:
-    return Line(text_id("alert", alert.id), (), ACCEPT if verdict.is_accepted else REJECT, verdict.reason)
+    return Line(
+        text_id("alert", alert.id), alert.stock, (), ACCEPT if verdict.is_accepted else REJECT, verdict.reason
+    )
 
 
 def _registration(
@@ -143,6 +145,8 @@ def _registration(
     lines = []
     for row in arrivals:
         kept = ACCEPT if channels_of.get(row.position) else REJECT
-        lines.append(Line(text_id("alert", row.alert.id), (), DUPLICATE if row.is_duplicate else kept))
+        lines.append(
+            Line(text_id("alert", row.alert.id), row.stock, (), DUPLICATE if row.is_duplicate else kept)
+        )
     points = {"points": sum(len(row.alert.points) for row in arrivals)}
     return journalist.entry("", REGISTER, None, lines, Stopwatch().started_utc, 0.0, points)

@@ -189,4 +189,4 @@ def _line(record: Accepted, link: StateLink, channel: str, problem: str) -> Line
     new = set(link.emitted.get(channel, ()))
     outcome = FAILED if problem else REACHED if new else HELD
     output = tuple(text_id("state", id_) for id_ in link.states[channel])
-    return Line(text_id("alert", record.alert), output, outcome, problem)
+    return Line(text_id("alert", record.alert), record.stock, output, outcome, problem)

@@ -153,6 +153,7 @@ class Settler:
     def _line(self, site: Site, result: Result, *, is_memoised: bool) -> Line:
         return Line(
             text_id("state", site.state),
+            site.stock,
             (text_id("result", result.id),),
             result.outcome,
             self._differs.get(result.id, result.reason),

@@ -56,7 +56,7 @@ class T3:
                         results,
                     )
                 )
-                lines[channel] += [Line(text_id("state", id_), (), VIEWED) for id_ in states]
+                lines[channel] += [Line(text_id("state", id_), record.stock, (), VIEWED) for id_ in states]
         journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
         journal = tuple(
             journalist.entry(name, "view", None, told, watch.started_utc, watch.seconds())

@@ -18,17 +18,42 @@ from skymesh.jobs.spec import JobSpec
 _PARAMETER = re.compile(r"\$\{([^}]*)\}")
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+_MOST_NODES = 10_000
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML's safe types, and no key twice in a mapping."""
+    """YAML's safe types, no key twice in a mapping, and aliases that stay small when written out."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - as in yaml
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is there twice", node.start_mark
-                )
+        own = [key for key, _ in node.value if key.tag != _MERGE]
+        values = [self.construct_object(key, deep=True) for key in own]
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                raise _yaml_error(f"the key {value!r} is there twice", own[index])
         return super().construct_mapping(node, deep)
+
+    def get_single_node(self) -> yaml.Node | None:
+        """Return the document, if it is not larger than any job."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None and _written_out(node, {}, ()) > _MOST_NODES:
+            raise _yaml_error(f"more than {_MOST_NODES} values when its aliases are written out", node)
+        return node
+
+
+def _written_out(node: yaml.Node, sizes: dict[int, int], above: tuple[int, ...]) -> int:
+    """Return how many values a node stands for, each alias counted as often as it is used."""
+    if id(node) in above:
+        raise _yaml_error("an alias that holds itself", node)
+    if id(node) not in sizes:
+        parts = node.value if isinstance(node, yaml.CollectionNode) else []
+        flat = [part for pair in parts for part in pair] if isinstance(node, yaml.MappingNode) else parts
+        sizes[id(node)] = 1 + sum(_written_out(part, sizes, (*above, id(node))) for part in flat)
+    return sizes[id(node)]
+
+
+def _yaml_error(problem: str, node: yaml.Node) -> yaml.MarkedYAMLError:
+    return yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
 
 
 def load_job(source: Path | Traversable, settings: Mapping[str, str]) -> JobSpec:
@@ -80,8 +105,10 @@ def _parse(text: str, where: str) -> Any:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}" if mark is not None else where
         raise JobError(f"not valid YAML for a job: {error.problem}", where=place) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise JobError(f"not valid YAML for a job: {type(error).__name__}", where=where) from None
+    except RecursionError:
+        raise JobError("not valid YAML for a job: nested too deeply", where=where) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise JobError(f"not valid YAML for a job: {error}", where=where) from None
 
 
 def _with_parameters(raw: dict[str, Any], given: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -94,21 +121,29 @@ def _with_parameters(raw: dict[str, Any], given: Mapping[str, Any], name: str) -
             raise JobError(f"the job has no parameter {key!r}; it has: {known}", where=f"--set {key}")
     values = {**declared, **given}
     rest = {key: value for key, value in raw.items() if key != "parameters"}
-    return {**_fill(rest, values, name), "parameters": values}
+    unknown: list[str] = []
+    filled = _fill(rest, values, "", unknown)
+    if unknown:
+        lines = tuple(f"{name}: {problem}" for problem in unknown)
+        raise JobError(lines[0], lines=lines)
+    return {**filled, "parameters": values}
 
 
-def _fill(value: Any, parameters: Mapping[str, Any], where: str) -> Any:
+def _fill(value: Any, parameters: Mapping[str, Any], place: str, unknown: list[str]) -> Any:
     """Replace ``${name}``: alone by the parameter with its type, inside text by its text."""
     if isinstance(value, dict):
-        return {key: _fill(item, parameters, f"{where}: {key}") for key, item in value.items()}
+        return {
+            key: _fill(item, parameters, f"{place}.{key}".lstrip("."), unknown) for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [_fill(item, parameters, where) for item in value]
+        return [_fill(item, parameters, f"{place}.{index}", unknown) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
     names = _PARAMETER.findall(value)
-    for name in names:
-        if name not in parameters:
-            raise JobError(f"${{{name}}} is no parameter of the job", where=where)
+    missing = [name for name in names if name not in parameters]
+    if missing:
+        unknown += [f"{place}: ${{{name}}} is no parameter of the job" for name in missing]
+        return value
     if len(names) == 1 and value == f"${{{names[0]}}}":
         return parameters[names[0]]
     return _PARAMETER.sub(lambda match: str(parameters[match[1]]), value)
@@ -124,6 +159,8 @@ def _problems(error: ValidationError) -> list[str]:
             lines.append(f"{place}: this key is missing")
         elif item["type"] == "string_pattern_mismatch":
             lines.append(f"{place}: a name is a letter and then letters, digits or underscores")
+        elif item["type"] in {"model_type", "dict_type", "model_attributes_type"}:
+            lines.append(f"{place}: a mapping of keys to values is expected here")
         else:
             lines.append(f"{place}: {item['msg'].lower()}, not {str(item['input'])[:80]!r}")
     return lines

@@ -179,6 +179,10 @@ class _Planner:
     def _configure(self, place: str, spec: UnitSpec, kind: type[U]) -> Configured[U] | None:
         try:
             unit = catalogue.configure(spec.unit, spec.config)
+        except JobError as error:
+            for line in error.lines:
+                self._mistakes.append(f"{self._where}: {place}.config.{line}")
+            return None
         except SettingsError as error:
             self._mistake(place, str(error))
             return None

@@ -125,7 +125,9 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     Attributes
     ----------
     subject
-        Id of what the unit was given first: an alert, a state; a file's name for ingest.
+        Id of what the unit was given: an alert, a state; the instance's name for a product.
+    stock
+        The object; empty for products.
     output
         Ids that came out, as text.
     outcome
@@ -139,6 +141,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     """
 
     subject: str
+    stock: str
     output: tuple[str, ...]
     outcome: str
     reason: str = ""

@@ -148,8 +148,22 @@ def settled(number: int, *, run: Digest = RUN) -> Settled:
 def entry(number: int, *, run: Digest = RUN, tier: str = "t2") -> JournalEntry:
     """Return the n-th entry of a tier's journal."""
     lines = (
-        Line(text_id("state", digest_of("state", number)), ("result:00",), "ok", "", is_memoised=True),
-        Line(text_id("state", digest_of("state", number)), (), "failed", "ValueError: é", seconds=0.5),
+        Line(
+            text_id("state", digest_of("state", number)),
+            "made:up",
+            ("result:00",),
+            "ok",
+            "",
+            is_memoised=True,
+        ),
+        Line(
+            text_id("state", digest_of("state", number)),
+            "made:up",
+            (),
+            "failed",
+            "ValueError: é",
+            seconds=0.5,
+        ),
     )
     first, end = number * 10, number * 10 + 10
     return JournalEntry(

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from skymesh.errors import SettingsError
+from skymesh.errors import JobError, SettingsError
 from skymesh.model.execution import UnitRef, config_id
 from skymesh.model.ids import Digest, digest_of
 from skymesh.units.unit import Unit
@@ -57,13 +57,16 @@ def configure(name: str, config: dict[str, Any]) -> Unit:
     Raises
     ------
     SettingsError
-        With one line for each parameter that is unknown, missing or mistyped, joined by ``; ``.
+        If there is no such unit.
+    JobError
+        With one line for each parameter that is unknown, missing or mistyped.
     """
     unit = load(name)
     try:
         return unit(**config)
     except ValidationError as error:
-        raise SettingsError("; ".join(_problems(unit, error))) from None
+        lines = tuple(_problems(unit, error))
+        raise JobError(lines[0], lines=lines) from None
     except TypeError:
         raise SettingsError("the names of parameters are text") from None
 

@@ -39,7 +39,7 @@ class CandidateTable(Summary):
     def summarise(self, name: str, views: Iterable[ObjectView]) -> Iterator[ProductFile]:
         """Yield the CSV and the ECSV file."""
         types = _column_types(views)
-        columns = [*_IDS, *sorted(set(types) - set(_IDS))]
+        columns = list(dict.fromkeys([*_IDS, *([self.first] if self.first in types else []), *types]))
         yield ProductFile(f"{name}.csv", self._pieces(views, columns))
         yield ProductFile(f"{name}.ecsv", _chain(_ecsv_header(columns, types), self._pieces(views, columns)))
 
