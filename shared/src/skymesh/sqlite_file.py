@@ -13,7 +13,7 @@ FORMAT = 1
 """Version of the layout; a file of another one is refused."""
 
 _PAGE_BYTES = 8192
-_CACHE_KIB = 128 * 1024
+_CACHE_KIB = 64 * 1024
 _BUSY_SECONDS = 60.0
 # How much log the writer lets grow before it is folded into the file, in pages.
 _CHECKPOINT_PAGES = 4096

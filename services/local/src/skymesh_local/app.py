@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,6 @@ from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
 from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
-
-
-_GC_THRESHOLD = 100_000
 
 
 @dataclass(frozen=True)
@@ -94,10 +90,6 @@ async def run_tiers(
             for partition in range(partitions if tier.reads == ALERTS else 1)
         ]
         alert_loops = set(loops[-partitions:])
-        # Batches are many small records that live for one step: looking for cycles in them is wasted.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD)
         while True:
             for loop in loops:
                 handled = await with_retries(loop)

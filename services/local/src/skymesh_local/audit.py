@@ -124,12 +124,12 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     digest, results_digest = await run_digests(embedded.store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
     found.packets = {
-        "read": sum(source.read for source in run.sources),
-        "published": sum(source.published for source in run.sources),
+        "read": run.read,
+        "published": run.published,
         "accepted": registered.get("accepted", 0),
         "rejected": registered.get("rejected", 0),
         "duplicate": registered.get("duplicate", 0),
-        "dead": sum(source.dead for source in run.sources),
+        "dead": run.dead,
     }
     return found
 
@@ -179,7 +179,7 @@ def _tiling_holes(run: Run, journal: Journal) -> list[str]:
                 said = " ".join(filter(None, place))
                 holes.append(f"journal of {said}: offsets {covered.get(place, 0)} to {entry.first}")
             covered[place] = entry.end
-    for tier, completed in journal.completed.items():
+    for tier, completed in (journal.completed | {"ingest": journal.ends["t0"]}).items():
         places = [place for place in covered if place[0] == tier]
         if completed and not places:
             holes.append(f"journal of {tier}: nothing, but {completed} offsets are committed")

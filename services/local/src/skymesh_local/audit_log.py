@@ -11,7 +11,7 @@ from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import digest_sequence, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
-from skymesh.model.run import DeadLetter, Log, Run
+from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh_local.app import Embedded
 
@@ -20,18 +20,22 @@ _RECORDS, _BYTES = 1000, 64 << 20
 
 async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
     """Compare the account of every file with the log and the dead letters, and the log with its id."""
-    holes = [
-        f"{source.name}: read {source.read}, published {source.published}, dead {source.dead}"
-        for source in run.sources
-        if source.read != source.published + source.dead
-    ]
+    holes: list[str] = []
+    read = published = dead = 0
+    async for source in embedded.store.scan(SourceCount, run=run.id):
+        read, published, dead = read + source.read, published + source.published, dead + source.dead
+        if source.read != source.published + source.dead:
+            holes.append(
+                f"{source.name}: read {source.read}, published {source.published}, dead {source.dead}"
+            )
+    if (read, published, dead) != (run.read, run.published, run.dead):
+        holes.append(f"sources: read {read}, published {published}, dead {dead}; the run says otherwise")
     log = await embedded.store.get(Log, id=run.log)
-    published = sum(source.published for source in run.sources)
-    if log is None or log.length != published:
-        holes.append(f"log:{run.log.hex()} has {log and log.length} alerts, published were {published}")
-    dead = await embedded.store.count(DeadLetter, log=run.log)
-    if dead != sum(source.dead for source in run.sources):
-        holes.append(f"{dead} dead letters are kept of {sum(source.dead for source in run.sources)}")
+    if log is None or log.length != run.published:
+        holes.append(f"log:{run.log.hex()} has {log and log.length} alerts, published were {run.published}")
+    letters = await embedded.store.count(DeadLetter, run=run.id)
+    if letters != run.dead:
+        holes.append(f"{letters} dead letters are kept of {run.dead}")
     keys = [alert.id + alert.record async for _, alert in iter_log(embedded, run)]
     if digest_sequence("log", keys) != run.log:
         holes.append(f"log:{run.log.hex()} is not the digest of the {len(keys)} alerts that are in it")
@@ -95,7 +99,7 @@ async def _place_holes(
         holes.append(f"{name} at offset {offset} is not what T0's journal says")
     known = {point.id for point in alert.points}
     for point in arrival.alert.points:
-        if point_id(point.key, point.body) != point.id or point.id not in known:
+        if point_id(point.body) != point.id or point.id not in known:
             holes.append(f"point:{point.id.hex()} is not the digest of its values, or not in its alert")
     if alert.cutouts is not None and not await _has_cutouts(embedded, alert):
         holes.append(f"cutout:{alert.cutouts.hex()} of {name} is missing or damaged")

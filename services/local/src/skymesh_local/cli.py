@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -25,6 +26,7 @@ from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
 T = TypeVar("T")
+_GC_THRESHOLD = 100_000
 # The class of all mistakes in options and arguments; typer names only this one of its children.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -70,6 +72,9 @@ def run(
         parameters=_parameters(set_ or []),
         workers=workers,
     )
+    # A run makes many small records that live for one step: looking for cycles in them is wasted.
+    gc.freeze()
+    gc.set_threshold(_GC_THRESHOLD)
     finished = asyncio.run(run_job(settings))
     if as_json:
         _print_json(finished.numbers)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
 from typing import Any
 
 from skymesh.model.execution import JournalEntry, Settled
@@ -18,22 +21,40 @@ async def run_digests(store: Store, run: Digest) -> tuple[Digest, Digest]:
     their outcomes; the second over the contents of the results. Neither knows of order, time or
     batches.
     """
-    made: set[bytes] = set()
-    contents: set[bytes] = set()
-    async for link in store.scan(StateLink, run=run):
-        for channel, states in link.emitted.items():
-            made.update(b"state" + state + channel.encode() for state in states)
-    async for settled in store.scan(Settled, run=run):
-        for by_state in settled.results.values():
-            for results in by_state.values():
-                for id_, outcome, content in results.values():
-                    made.add(b"execution" + id_ + outcome.encode())
-                    contents.add(id_ + content)
-    return _digest(made), _digest(contents)
+    with closing(_SortedSet()) as made, closing(_SortedSet()) as contents:
+        async for link in store.scan(StateLink, run=run):
+            for channel, states in link.emitted.items():
+                made.add(b"state" + state + channel.encode() for state in states)
+        async for settled in store.scan(Settled, run=run):
+            results = [
+                r
+                for by_state in settled.results.values()
+                for named in by_state.values()
+                for r in named.values()
+            ]
+            made.add(b"execution" + id_ + outcome.encode() for id_, outcome, _ in results)
+            contents.add(id_ + content for id_, _, content in results)
+        return made.digest(), contents.digest()
 
 
-def _digest(items: set[bytes]) -> Digest:
-    return digest_sequence("digest", (len(item).to_bytes(4, "big") + item for item in sorted(items)))
+class _SortedSet:
+    """A set of byte strings on disk, so that a long run takes no more memory than a short one."""
+
+    def __init__(self) -> None:
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("PRAGMA journal_mode = OFF")
+        self._database.execute("CREATE TABLE items (item BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._database.execute("BEGIN")
+
+    def add(self, items: Iterable[bytes]) -> None:
+        self._database.executemany("INSERT OR IGNORE INTO items VALUES (?)", ((item,) for item in items))
+
+    def digest(self) -> Digest:
+        items = self._database.execute("SELECT item FROM items ORDER BY item")
+        return digest_sequence("digest", (len(item).to_bytes(4, "big") + item for (item,) in items))
+
+    def close(self) -> None:
+        self._database.close()
 
 
 async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
@@ -56,10 +77,10 @@ async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
         "run": f"run:{run.id.hex()}",
         "job": f"job:{run.job.hex()}",
         "alerts": {
-            "read": sum(source.read for source in run.sources),
-            "published": sum(source.published for source in run.sources),
+            "read": run.read,
+            "published": run.published,
             "duplicate": registered.get("duplicate", 0),
-            "dead": sum(source.dead for source in run.sources),
+            "dead": run.dead,
             "accepted": registered.get("accepted", 0),
         },
         "channels": {

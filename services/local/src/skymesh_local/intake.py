@@ -10,29 +10,33 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs import wire
 from skymesh.errors import StoreUnavailableError
+from skymesh.model.alert import AlertHead
 from skymesh.model.ids import Digest, digest_sequence
-from skymesh.model.run import DeadLetter, Log, SourceCount
+from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.sqlite import SqliteStore
 from skymesh.surveys.survey import Shaped
+from skymesh_ingest.journal import shaping_entry
 from skymesh_ingest.tier import Container, Rejected, process
+from skymesh_local.app import Embedded
 
 _CUTOUT_BATCH_BYTES = 16 << 20
 _ROWS = 1000
-_ORDER = "ORDER BY time, alert, record, source, number"
-_NO_LOG = Digest(bytes(16))
-
-
-@dataclass
-class _Count:
-    read: int = 0
-    published: int = 0
-    dead: int = 0
+_BYTES = 64 << 20
+_LETTERS = 16
+_SPOOL_CACHE_KIB = 32 * 1024
+_KEY = "time, alert, record, source, number"
+_COUNT = (
+    "INSERT INTO counts VALUES (?, ?, ?)"
+    " ON CONFLICT DO UPDATE SET published = published + excluded.published, dead = dead + excluded.dead"
+)
+_NO_RUN = Digest(bytes(16))
 
 
 class Intake:
@@ -55,7 +59,8 @@ class Intake:
             "CREATE TABLE alerts (time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, body BLOB)"
         )
         self._spool.execute("CREATE TABLE dead (body BLOB)")
-        self._counts: dict[str, _Count] = {}
+        self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
+        self._spool.execute(f"PRAGMA cache_size = -{_SPOOL_CACHE_KIB}")
         self._rows: list[tuple[object, ...]] = []
         self._cutouts: dict[Digest, bytes] = {}
         self._cutout_bytes = 0
@@ -64,22 +69,22 @@ class Intake:
         """Read containers of one or several files."""
         with _errors():
             for container in containers:
-                if isinstance(container, Rejected):
-                    self._reject(container)
-                    continue
-                count = self._count(container.name)
-                for item in process(container):
-                    count.read += 1
+                name = container.name if isinstance(container, Container) else container.source.name
+                items = process(container) if isinstance(container, Container) else (container,)
+                published = dead = 0
+                for item in items:
                     if isinstance(item, Rejected):
-                        self._reject_counted(count, item)
+                        dead += 1
+                        self._reject(item)
                     else:
-                        count.published += 1
+                        published += 1
                         self._take(item)
                     if self._cutout_bytes > _CUTOUT_BATCH_BYTES or len(self._rows) >= _ROWS:
                         await self._flush()
+                self._spool.execute(_COUNT, (name, published, dead))
 
-    async def finish(self) -> tuple[Log, tuple[SourceCount, ...]]:
-        """Write the log in its order and the dead letters beside it; nothing is written twice.
+    async def finish(self) -> Log:
+        """Write the log in its order; nothing is written twice.
 
         Raises
         ------
@@ -88,37 +93,40 @@ class Intake:
         """
         await self._flush()
         with _errors():
-            self._spool.execute(f"CREATE INDEX ordered ON alerts ({_ORDER.removeprefix('ORDER BY ')})")
-            keys = self._spool.execute(f"SELECT alert, record FROM alerts {_ORDER}")
+            self._spool.execute(f"CREATE INDEX ordered ON alerts ({_KEY})")
+            keys = self._spool.execute(f"SELECT alert, record FROM alerts ORDER BY {_KEY}")
             log_id = digest_sequence("log", (alert + record for alert, record in keys))
             length = self._spool.execute("SELECT COUNT(*) FROM alerts").fetchone()[0]
         log = Log(log_id, length)
         topic = topic_of(ALERTS, log_id)
         await self._bus.create(topic)
         await self._bus.fill(topic, self._in_order())
-        await self._store.write([*self._dead_letters(log_id), log])
-        sources = tuple(
-            SourceCount(name, count.read, count.published, count.dead)
-            for name, count in sorted(self._counts.items())
-        )
-        return log, sources
+        await self._store.write([log])
+        return log
+
+    def totals(self) -> tuple[int, int]:
+        """Return how many records were published, and how many are dead."""
+        row = self._spool.execute("SELECT TOTAL(published), TOTAL(dead) FROM counts").fetchone()
+        return int(row[0]), int(row[1])
+
+    async def account(self, run: Digest) -> None:
+        """Write what was read for a run: a count for each source, and the dead letters."""
+        with _errors():
+            counts = self._spool.execute("SELECT name, published, dead FROM counts ORDER BY name")
+            while rows := counts.fetchmany(_ROWS):
+                await self._store.write([SourceCount(run, name, p + d, p, d) for name, p, d in rows])
+            letters = self._spool.execute("SELECT body FROM dead")
+            while bodies := letters.fetchmany(_LETTERS):
+                read = [wire.decode(body, DeadLetter) for (body,) in bodies]
+                await self._store.write([msgspec.structs.replace(letter, run=run) for letter in read])
 
     def close(self) -> None:
         """Drop the temporary file."""
         self._spool.close()
 
-    def _count(self, name: str) -> _Count:
-        return self._counts.setdefault(name, _Count())
-
     def _reject(self, item: Rejected) -> None:
-        count = self._count(item.source.name)
-        count.read += 1
-        self._reject_counted(count, item)
-
-    def _reject_counted(self, count: _Count, item: Rejected) -> None:
-        count.dead += 1
         letter = DeadLetter(
-            _NO_LOG,
+            _NO_RUN,
             item.source.name,
             item.source.index,
             item.error.code,
@@ -155,12 +163,29 @@ class Intake:
 
     def _in_order(self) -> Iterator[tuple[str, bytes]]:
         with _errors():
-            yield from self._spool.execute(f"SELECT stock, body FROM alerts {_ORDER}")
+            yield from self._spool.execute(f"SELECT stock, body FROM alerts ORDER BY {_KEY}")
 
-    def _dead_letters(self, log: Digest) -> Iterator[DeadLetter]:
-        for (body,) in self._spool.execute("SELECT body FROM dead"):
-            letter = wire.decode(body, DeadLetter)
-            yield DeadLetter(log, letter.source, letter.index, letter.code, letter.reason, letter.payload)
+
+async def journal_intake(embedded: Embedded, run: Run) -> None:
+    """Journal which packet each alert of a run's log came from; nothing is written twice.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the disk is full.
+    """
+    topic = topic_of(ALERTS, run.log)
+    dead = [letter async for letter in embedded.store.scan(DeadLetter, run=run.id)]
+    length = await embedded.bus.end(topic, 0)
+    first = 0
+    while True:
+        records = await embedded.bus.read_from(topic, 0, first, limit=_ROWS, max_bytes=_BYTES)
+        heads = [wire.decode(record.value, AlertHead) for record in records]
+        is_last = first + len(heads) >= length
+        await embedded.store.write([shaping_entry(run.id, first, heads, dead if is_last else ())])
+        first += len(heads)
+        if is_last:
+            return
 
 
 @contextmanager

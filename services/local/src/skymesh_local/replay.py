@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
 
 from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
+from skymesh.errors import NotFoundError
 from skymesh.model.alert import Alert
 from skymesh.model.ids import Digest
-from skymesh.model.run import DeadLetter, Log, Origin, SourceCount
+from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh_local.app import Embedded, open_embedded
 from skymesh_local.find import find_run
@@ -17,10 +21,26 @@ _RECORDS = 1000
 _BYTES = 32 << 20
 
 
-async def replay_log(
-    source_path: Path, run_name: str, target: Embedded
-) -> tuple[Log, tuple[SourceCount, ...], Origin]:
-    """Copy the log of a run, in its own order, with its image stamps and dead letters.
+class Replayed(NamedTuple):
+    """A log that was copied.
+
+    Attributes
+    ----------
+    log
+        The log.
+    run
+        The run it was read for first.
+    source
+        The store it comes from.
+    """
+
+    log: Log
+    run: Run
+    source: Path
+
+
+async def replay_log(source_path: Path, run_name: str, target: Embedded) -> Replayed:
+    """Copy the log of a run, in its own order, with its image stamps.
 
     Parameters
     ----------
@@ -31,10 +51,6 @@ async def replay_log(
     target
         The new store.
 
-    Returns
-    -------
-    The log, the account of what was read for it, and the run's origin.
-
     Raises
     ------
     SettingsError
@@ -43,13 +59,26 @@ async def replay_log(
     source = open_embedded(source_path, must_exist=True)
     try:
         run = await find_run(source.store, run_name)
-        log = await source.store.get(Log, id=run.log)
-        letters = [letter async for letter in source.store.scan(DeadLetter, log=run.log)]
         await _copy_topic(source, target, topic_of(ALERTS, run.log))
-        await target.store.write([*letters, *([log] if log is not None else [])])
+        log = await source.store.get(Log, id=run.log)
     finally:
         await source.close()
-    return log or Log(run.log, 0), run.sources, run.origin
+    if log is None:
+        raise NotFoundError("the log of this run is not in the store", where=run_name)
+    await target.store.write([log])
+    return Replayed(log, run, source_path)
+
+
+async def copy_account(target: Embedded, replayed: Replayed, run: Digest) -> None:
+    """Copy what was read for a log to the run that replays it."""
+    source = open_embedded(replayed.source, must_exist=True)
+    try:
+        async for count in source.store.scan(SourceCount, run=replayed.run.id):
+            await target.store.write([msgspec.structs.replace(count, run=run)])
+        async for letter in source.store.scan(DeadLetter, run=replayed.run.id):
+            await target.store.write([msgspec.structs.replace(letter, run=run)])
+    finally:
+        await source.close()
 
 
 async def _copy_topic(source: Embedded, target: Embedded, topic: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.loader import builtin_jobs, load_job
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.model.ids import ENCODING_VERSION, digest_of
-from skymesh.model.run import Log, Origin, Run, RunSummary, SourceCount, run_id
+from skymesh.model.run import Log, Origin, Run, RunSummary, run_id
 from skymesh.runtime.tier import Context
 from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
@@ -20,11 +21,11 @@ from skymesh.telemetry.progress import meter
 from skymesh_ingest.tier import Container, Rejected
 from skymesh_local.app import Embedded, open_embedded, run_tiers
 from skymesh_local.digests import run_numbers
-from skymesh_local.intake import Intake
+from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.packet_files import PacketFile, find_files, read_containers
 from skymesh_local.products import write_products
 from skymesh_local.registry import register_job
-from skymesh_local.replay import replay_log
+from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.settings import OUT, RunSettings, store_path
 
 STORE_NAME = "store.db"
@@ -108,62 +109,73 @@ async def _run(
 ) -> Finished:
     start = time.perf_counter()
     origin: Origin = "real" if files else "simulated"
-    if settings.log:
-        log, sources, origin = await replay_log(store_path(settings.store), settings.log, embedded)
-    else:
-        log, sources = await _take_in(embedded, files)
-    plan = await register_job(embedded.store, plan)
-    run = Run(
-        id=run_id(plan.id, log.id, origin, settings.name),
-        job=plan.id,
-        log=log.id,
-        job_name=plan.name,
-        origin=origin,
-        name=settings.name,
-        encoding=ENCODING_VERSION,
-        sources=sources,
-    )
-    await embedded.store.write([run])
+    with closing(Intake(embedded.store, embedded.bus)) as intake:
+        if settings.log:
+            replayed = await replay_log(store_path(settings.store), settings.log, embedded)
+            log, origin = replayed.log, replayed.run.origin
+            published, dead = replayed.run.published, replayed.run.dead
+        else:
+            replayed = None
+            log = await _take_in(intake, files)
+            published, dead = intake.totals()
+        plan = await register_job(embedded.store, plan)
+        run = Run(
+            id=run_id(plan.id, log.id, origin, settings.name),
+            job=plan.id,
+            log=log.id,
+            job_name=plan.name,
+            origin=origin,
+            name=settings.name,
+            encoding=ENCODING_VERSION,
+            read=published + dead,
+            published=published,
+            dead=dead,
+        )
+        if await embedded.store.get(Run, id=run.id) is None:
+            # The account first: a run that is there has all of it.
+            await (intake.account(run.id) if replayed is None else copy_account(embedded, replayed, run.id))
+            await embedded.store.write([run])
+            await journal_intake(embedded, run)
     _name_by_run(settings, folder, run)
     summary = await embedded.store.get(RunSummary, run=run.id)
     if summary is None:
-        with meter("alerts", log.length) as progress:
-            await run_tiers(
-                embedded,
-                Context(run.id, log.id),
-                plan,
-                workers=settings.workers,
-                batch_records=settings.batch_records,
-                on_alerts=progress.advance,
-            )
-        numbers = await run_numbers(embedded.store, run)
-        # First byte read to last commit: the summary itself is that commit.
-        numbers["seconds"] = round(time.perf_counter() - start, 3)
-        summary = RunSummary(run.id, numbers)
-        products = await write_products(embedded.store, run, plan, folder)
-        await embedded.store.write([summary])
-    else:
-        products = await write_products(embedded.store, run, plan, folder)
+        summary = await _run_tiers(settings, plan, run, embedded, start)
+    products = await write_products(embedded.store, run, plan, folder)
+    await embedded.store.write([summary])
     get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
     return Finished(summary.numbers, folder, products)
 
 
-async def _take_in(embedded: Embedded, files: list[PacketFile]) -> tuple[Log, tuple[SourceCount, ...]]:
-    intake = Intake(embedded.store, embedded.bus)
-    try:
-        with meter("packets", len(files) or None) as progress:
-            if not files:
-                await intake.read(_simulated())
-            for file in files:
-                await intake.read(read_containers(file))
-                progress.advance(1)
-        log, sources = await intake.finish()
-    finally:
-        intake.close()
-    dead = sum(source.dead for source in sources)
+async def _run_tiers(
+    settings: RunSettings, plan: JobPlan, run: Run, embedded: Embedded, start: float
+) -> RunSummary:
+    with meter("alerts", run.published) as progress:
+        await run_tiers(
+            embedded,
+            Context(run.id, run.log),
+            plan,
+            workers=settings.workers,
+            batch_records=settings.batch_records,
+            on_alerts=progress.advance,
+        )
+    # First byte read to last commit.
+    seconds = round(time.perf_counter() - start, 3)
+    numbers = await run_numbers(embedded.store, run)
+    return RunSummary(run.id, {**numbers, "seconds": seconds})
+
+
+async def _take_in(intake: Intake, files: list[PacketFile]) -> Log:
+    with meter("packets", len(files) or None) as progress:
+        if not files:
+            await intake.read(_simulated())
+        for file in files:
+            await intake.read(read_containers(file))
+            progress.advance(1)
+    log = await intake.finish()
+    _, dead = intake.totals()
     if dead:
-        get_log().warning("packets could not be read; skymesh audit names them", dead=dead)
-    return log, sources
+        get_log().warning("packets could not be read; skymesh trace RUN names them", dead=dead)
+    return log
 
 
 def _simulated() -> Iterator[Container | Rejected]:

@@ -9,7 +9,7 @@ from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Result, count_lines
 from skymesh.model.ids import Digest, parse_id
-from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Run
+from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Run, SourceCount
 from skymesh.model.state import State
 from skymesh.store.store import Store
 from skymesh_local.objects import (
@@ -211,12 +211,14 @@ async def _run(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None
     }
     if not sight.channel:
         told["log"] = f"log:{run.log.hex()}"
+        told |= {"read": run.read, "published": run.published, "dead": run.dead}
         told["sources"] = [
-            {"name": s.name, "read": s.read, "published": s.published, "dead": s.dead} for s in run.sources
+            {"name": s.name, "read": s.read, "published": s.published, "dead": s.dead}
+            async for s in store.scan(SourceCount, run=id_)
         ]
         told["dead_letters"] = [
             {"packet": f"{d.source}#{d.index}", "code": d.code, "reason": d.reason}
-            async for d in store.scan(DeadLetter, log=run.log)
+            async for d in store.scan(DeadLetter, run=id_)
         ]
     return told
 

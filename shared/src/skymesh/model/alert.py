@@ -29,6 +29,16 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.name}#{self.index}"
 
 
+class AlertHead(msgspec.Struct, frozen=True, array_like=True):
+    """The beginning of an alert, for those who need no more; see `Alert`."""
+
+    id: Digest
+    survey: str
+    native: int | str
+    stock: str
+    source: Source
+
+
 class Alert(msgspec.Struct, frozen=True, array_like=True):
     """One packet of a survey, shaped: what every later tier reads.
 
@@ -40,6 +50,8 @@ class Alert(msgspec.Struct, frozen=True, array_like=True):
         The survey's name and its own id of the alert (ZTF candid, LSST diaSourceId).
     stock
         The object that the packet is about, ``ztf:ZTF18abxhyqv``.
+    source
+        Where the packet was read; never part of an id.
     record
         Digest of the decoded record; tells copies apart that share an alert id.
     points
@@ -53,21 +65,19 @@ class Alert(msgspec.Struct, frozen=True, array_like=True):
         Further names of the stock, such as AMPEL's integer id.
     cutouts
         Id of the image stamps in the store, None without.
-    source
-        Where the packet was read; never part of an id.
     """
 
     id: Digest
     survey: str
     native: int | str
     stock: str
+    source: Source
     record: Digest
     points: tuple[DataPoint, ...]
     values: dict[str, Any]
     aggregates: dict[str, Any]
     attributes: dict[str, Any]
     cutouts: Digest | None
-    source: Source
 
     @property
     def trigger(self) -> DataPoint:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from skymesh.model.ids import Digest, canonical, canonical_row, digest_bytes
+from skymesh.model.ids import Digest, canonical_row, digest_bytes
 
 DETECTION = "detection"
 LIMIT = "limit"
@@ -38,7 +38,7 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     Attributes
     ----------
     id
-        Digest of the measurement key and `body`.
+        Digest of `body`.
     survey, kind, native
         The measurement key; see `MeasurementKey`.
     is_withdrawn
@@ -55,7 +55,8 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     mjd_tai
         Time of observation, MJD (TAI), at the start or middle of the exposure as the survey says.
     body
-        Canonical bytes of the survey's raw values, in the order of the survey's field list.
+        Canonical bytes of the measurement key and the survey's raw values, in the order of the
+        survey's field list.
     """
 
     id: Digest
@@ -81,20 +82,29 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.is_withdrawn, self.is_triggering, self.processed_mjd_tai, self.id)
 
 
-def point_id(key: MeasurementKey, body: bytes) -> Digest:
-    """Return the id of one version of a measurement: the digest of key and raw values."""
-    return digest_bytes("point", canonical_row(key) + body)
+def point_body(key: MeasurementKey, values: tuple[Any, ...]) -> bytes:
+    """Return the canonical bytes of a version of a measurement.
+
+    Parameters
+    ----------
+    key
+        The measurement.
+    values
+        Raw values in the order of the survey's field list: numbers, truth values, None, NFC text.
+    """
+    return canonical_row((*key, *values))
 
 
-def point_body(values: tuple[object, ...]) -> bytes:
-    """Return the canonical bytes of raw values, in the order of the survey's field list."""
-    return canonical(values)
+def point_id(body: bytes) -> Digest:
+    """Return the id of a version of a measurement: the digest of its key and raw values."""
+    return digest_bytes("point", body)
 
 
-def raw_values(point: DataPoint) -> tuple[float | int | str | bool | None, ...]:
+def raw_values(point: DataPoint) -> tuple[Any, ...]:
     """Return the raw values of a point, in the order of the survey's field list."""
-    values: tuple[float | int | str | bool | None, ...] = _decode_values(point.body)
-    return values
+    values: tuple[Any, ...] = _decode_values(point.body)
+    return values[_KEY_LENGTH:]
 
 
+_KEY_LENGTH = len(MeasurementKey._fields)
 _decode_values = msgspec.msgpack.Decoder(tuple).decode

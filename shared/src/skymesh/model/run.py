@@ -12,8 +12,9 @@ Origin = Literal["real", "simulated"]
 
 
 class SourceCount(msgspec.Struct, frozen=True, array_like=True):
-    """The account of one file or source partition: read = published + dead."""
+    """The account of one file or source partition of a run: read = published + dead."""
 
+    run: Digest
     name: str
     read: int
     published: int
@@ -85,8 +86,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
         The name that makes a run apart; empty without.
     encoding
         Version of the canonical encoding that the run began with.
-    sources
-        The account of everything that was read.
+    read, published, dead
+        The account of everything that was read; by source in `SourceCount`.
     """
 
     id: Digest
@@ -96,7 +97,9 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     origin: Origin
     name: str
     encoding: int
-    sources: tuple[SourceCount, ...]
+    read: int
+    published: int
+    dead: int
 
 
 class RunSummary(msgspec.Struct, frozen=True, array_like=True):
@@ -111,15 +114,15 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes
     ----------
-    log, source, index
-        The key: the log it would have been part of, the file or topic, the record in it.
+    run, source, index
+        The key: the run that read it, the file or topic, the record in it.
     code, reason
         Stable code of the error, and the error in one line.
     payload
         The original bytes, as far as they were found.
     """
 
-    log: Digest
+    run: Digest
     source: str
     index: int
     code: str

@@ -176,9 +176,9 @@ class _Pack:
         for block in blocks:
             places.append(start)
             start += len(block)
-        view = memoryview(b"".join(blocks))
-        while view:
-            view = view[os.write(self._open(), view) :]
+            view = memoryview(block)
+            while view:
+                view = view[os.write(self._open(), view) :]
         return places
 
     def read(self, start: int, size: int) -> bytes:

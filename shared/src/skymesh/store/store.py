@@ -18,13 +18,14 @@ from skymesh.model.run import (
     Product,
     Run,
     RunSummary,
+    SourceCount,
     UnitRecord,
 )
 from skymesh.model.state import State, StateLink, Verdict
 
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
-    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View
+    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 

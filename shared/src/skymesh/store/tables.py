@@ -17,6 +17,7 @@ from skymesh.model.run import (
     Product,
     Run,
     RunSummary,
+    SourceCount,
     UnitRecord,
 )
 from skymesh.model.state import State, StateLink, Verdict
@@ -81,7 +82,8 @@ TABLES: dict[type[Any], Table] = {
     Run: Table("runs", ("id",), ("job", "log")),
     RunSummary: Table("run_summaries", ("run",)),
     UnitRecord: Table("units", ("unit", "version")),
-    DeadLetter: Table("dead_letters", ("log", "source", "index")),
+    SourceCount: Table("source_counts", ("run", "name")),
+    DeadLetter: Table("dead_letters", ("run", "source", "index")),
     Product: Table("products", ("run", "name"), first_stays=False),
 }
 

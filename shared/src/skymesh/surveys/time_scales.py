@@ -42,6 +42,8 @@ def mjd_tai_of_jd_utc(jd_utc: float) -> float:
         If the date lies before 1972.
     """
     mjd_utc = jd_utc - JD_OF_MJD_0
+    if mjd_utc >= _STARTS[-1]:
+        return mjd_utc + _OFFSETS_DAYS[-1]
     index = bisect_right(_STARTS, mjd_utc) - 1
     if index < 0:
         raise ValueError(f"a date before 1972: JD {jd_utc}")

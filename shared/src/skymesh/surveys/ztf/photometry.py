@@ -39,7 +39,7 @@ def photometry(points: Sequence[DataPoint]) -> Photometry:
     band: list[str] = []
     exposure: list[Any] = []
     for point in points:
-        row: Row = raw_values(point)
+        row = raw_values(point)
         table.append(_usable(_FLUXES[point.kind](row)))
         places = _INDEX[point.kind]
         band.append(BANDS.get(row[places["fid"]], "unknown"))

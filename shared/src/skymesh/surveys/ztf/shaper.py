@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -12,8 +13,8 @@ import msgspec
 
 from skymesh.errors import InvalidDataPointError
 from skymesh.model.alert import Alert, Source, alert_id
-from skymesh.model.ids import Digest, canonical, canonical_row, digest_bytes
-from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, MeasurementKey, point_id
+from skymesh.model.ids import Digest, canonical, digest_bytes
+from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, MeasurementKey, point_body, point_id
 from skymesh.surveys.survey import Shaped
 from skymesh.surveys.time_scales import mjd_tai_of_jd_utc
 from skymesh.surveys.ztf import fields, names
@@ -27,7 +28,11 @@ _ABSENT_BYTES: Final = (msgspec.msgpack.encode(-999.0), msgspec.msgpack.encode(-
 _POSITIVE: Final = {"t": True, "1": True, "f": False, "0": False, None: None}
 
 _LIMIT_OF_HISTORY: Final = itemgetter(*(fields.HISTORY_COLUMNS.index(name) for name in fields.LIMIT_FIELDS))
-_JD, _PROGRAMID, _RCID, _PID = (fields.DETECTION_FIELDS.index(n) for n in ("jd", "programid", "rcid", "pid"))
+_JD, _PROGRAMID, _RCID = (fields.DETECTION_FIELDS.index(n) for n in ("jd", "programid", "rcid"))
+_FORCED_JD, _FORCED_PROGRAMID, _FORCED_PID = (
+    fields.FORCED_FIELDS.index(n) for n in ("jd", "programid", "pid")
+)
+_LIMITS_KEPT: Final = 1 << 14
 _SSNAMENR, _RBVERSION = (fields.DETECTION_FIELDS.index(n) for n in ("ssnamenr", "rbversion"))
 _POINT_FIELDS: Final = frozenset(fields.DETECTION_FIELDS)
 _ALERT_FIELDS_LEFT_OUT: Final = _POINT_FIELDS | fields.IDENTITY | frozenset(fields.AGGREGATES)
@@ -92,54 +97,52 @@ def _history(record: dict[str, Any], object_id: str) -> Iterator[DataPoint]:
         else:
             yield _detection(row[0], row[1:], is_triggering=False)
     for row in record.get("fp_hists") or ():
-        yield _forced(object_id, row)
+        yield _point(FORCED, f"{object_id}/{row[_FORCED_PID]}", row, row[_FORCED_JD], row[_FORCED_PROGRAMID])
 
 
 def _detection(candid: int, row: tuple[Any, ...], *, is_triggering: bool) -> DataPoint:
-    try:
-        row = (_POSITIVE[row[0]], *row[1:])
-    except KeyError:
-        raise InvalidDataPointError(f"isdiffpos {row[0]!r} is none of t, f, 1, 0") from None
+    sign, *rest = row
+    if sign not in _POSITIVE:
+        raise InvalidDataPointError(f"isdiffpos {sign!r} is none of t, f, 1, 0")
+    row = (_POSITIVE[sign], *rest)
     if not (_is_ascii(row[_SSNAMENR]) and _is_ascii(row[_RBVERSION])):
         row = tuple(unicodedata.normalize("NFC", value) if isinstance(value, str) else value for value in row)
-    key = MeasurementKey(SURVEY, DETECTION, candid)
-    exposure = None if row[_RCID] is None else (row[_JD], row[_RCID])
-    return _point(key, row, row[_JD], row[_PROGRAMID], exposure, is_triggering=is_triggering)
+    jd_utc, rcid = row[_JD], row[_RCID]
+    exposure = None if rcid is None else (jd_utc, rcid)
+    return _point(DETECTION, candid, row, jd_utc, row[_PROGRAMID], exposure, is_triggering=is_triggering)
 
 
+@functools.lru_cache(maxsize=_LIMITS_KEPT)
 def _limit(row: tuple[Any, ...]) -> DataPoint:
+    """Return an upper limit; every object in an exposure has the same, so they are kept for a while."""
     jd_utc, _, pid, _, programid = row
-    return _point(MeasurementKey(SURVEY, LIMIT, pid), row, jd_utc, programid, None)
-
-
-def _forced(object_id: str, row: tuple[Any, ...]) -> DataPoint:
-    jd_utc, _, pid, _, programid = row[:5]
-    key = MeasurementKey(SURVEY, FORCED, f"{object_id}/{pid}")
-    return _point(key, row, jd_utc, programid, None)
+    if pid is None:
+        raise InvalidDataPointError("an upper limit without pid")
+    return _point(LIMIT, pid, row, jd_utc, programid)
 
 
 def _point(
-    key: MeasurementKey,
+    kind: str,
+    native: int | str,
     row: tuple[Any, ...],
     jd_utc: Any,
     programid: Any,
-    exposure: tuple[float, int] | None,
+    exposure: tuple[float, int] | None = None,
     *,
     is_triggering: bool = False,
 ) -> DataPoint:
     if not _is_number(jd_utc):
-        raise InvalidDataPointError(f"a {key.kind} without jd")
-    if key.native is None:
-        raise InvalidDataPointError(f"a {key.kind} without pid")
+        raise InvalidDataPointError(f"a {kind} without jd")
     try:
         mjd_tai = mjd_tai_of_jd_utc(jd_utc)
     except ValueError as error:
-        raise InvalidDataPointError(f"a {key.kind} with {error}") from None
-    body = canonical_row(row)
+        raise InvalidDataPointError(f"a {kind} with {error}") from None
+    key = MeasurementKey(SURVEY, kind, native)
+    body = point_body(key, row)
     if _ABSENT_BYTES[0] in body or _ABSENT_BYTES[1] in body:
-        body = canonical([None if value == _ABSENT else value for value in row])
+        body = point_body(key, tuple(None if value == _ABSENT else value for value in row))
     labels = labels_of(programid)
-    return DataPoint(point_id(key, body), *key, False, is_triggering, 0.0, labels, exposure, mjd_tai, body)
+    return DataPoint(point_id(body), *key, False, is_triggering, 0.0, labels, exposure, mjd_tai, body)
 
 
 def _cutouts(record: dict[str, Any]) -> bytes | None:

@@ -1,0 +1,35 @@
+"""The journal of ingest: every alert of a log with the packet it came from, and every dead letter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from skymesh.model.alert import AlertHead
+from skymesh.model.execution import JournalEntry, Line
+from skymesh.model.ids import Digest, text_id
+from skymesh.model.run import DeadLetter
+from skymesh.provenance.journal import Journalist, Stopwatch
+
+PUBLISHED, DEAD = "published", "dead"
+
+
+def shaping_entry(
+    run: Digest, first: int, heads: Sequence[AlertHead], dead: Sequence[DeadLetter] = ()
+) -> JournalEntry:
+    """Return the entry for a range of a log.
+
+    Parameters
+    ----------
+    run
+        The run whose journal it is for.
+    first
+        Offset of the first alert.
+    heads
+        The alerts, in the order of the log.
+    dead
+        What could not be read; told once, in the last entry of a log.
+    """
+    lines = [Line(text_id("alert", head.id), head.stock, (str(head.source),), PUBLISHED) for head in heads]
+    lines += [Line(f"{letter.source}#{letter.index}", "", (), DEAD, letter.reason) for letter in dead]
+    journalist = Journalist(run, "ingest", 0, first, first + len(heads))
+    return journalist.entry("", "shape", None, lines, Stopwatch().started_utc, 0.0)

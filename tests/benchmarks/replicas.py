@@ -1,0 +1,210 @@
+"""Many distinct objects made of a few packets.
+
+Each replica of a packet is an object of its own: name, alert ids, exposure ids and image stamps occur
+nowhere else, so nothing is found twice that would not be found twice in a night of the survey.
+An object has two packets. The first is the original one. The second, 1.25 days later, is the newest
+detection, with the whole history and the first one's trigger as its last entry. All first packets are
+earlier than all second ones, and a log is in order of time: its first half is read by a mesh that
+knows nothing (cold), its second half by one that knows every point but one (history preloaded).
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import fastavro
+
+from skymesh.surveys.ztf.simulated_night import simulated_night
+
+DATA_VARIABLE = "SKYMESH_TEST_DATA"
+FOLDERS = ("pgb_20210901", "kowalski_20231012", "kowalski_20200202", "ampel_20180819_mod1000")
+RECORDS_PER_CONTAINER = 1000
+MOST_SINGLE_FILES = 20_000
+
+_FIRST_DAY_JD_UTC = 2460000.5
+_LATER_DAYS = 1.25
+_STEP_DAYS = 1e-7
+_CANDIDS_FROM = 2_000_000_000_000_000_000
+_PIDS_FROM = 2_000_000_000_000
+_IDS_PER_REPLICA = 10_000
+_NAMES = 26**7
+_SPREAD = 1_234_567_891
+_GZIP, _GZIP_TIME = b"\x1f\x8b", slice(4, 8)
+
+
+class Original(NamedTuple):
+    """A packet to replicate.
+
+    Attributes
+    ----------
+    record
+        The decoded packet.
+    schema
+        The writer schema of its container, as fastavro parses it.
+    key
+        The schema's text: packets of equal keys can share a container.
+    """
+
+    record: dict[str, Any]
+    schema: Any
+    key: str
+
+
+def read_originals(folders: Iterable[Path]) -> list[Original]:
+    """Read every packet of some folders, in order of their names; files that are no packets are left out."""
+    files = [file for folder in folders for file in sorted(folder.rglob("*.avro"))]
+    return [original for file in files for original in _originals(file.read_bytes())]
+
+
+def default_folders() -> list[Path]:
+    """Return the folders of real packets that are there."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    data = Path(os.environ.get(DATA_VARIABLE) or beside) / "ztf" / "avro"
+    return [data / name for name in FOLDERS if (data / name).is_dir()]
+
+
+def simulated_originals() -> list[Original]:
+    """Return the packets of the night that the package simulates."""
+    return [original for packet in simulated_night() for original in _originals(packet)]
+
+
+def _originals(container: bytes) -> Iterator[Original]:
+    reader = fastavro.reader(io.BytesIO(container))
+    schema: Any = reader.writer_schema
+    for record in reader:
+        yield Original(record, schema, reader.metadata["avro.schema"])  # type: ignore[arg-type, call-overload, index]
+
+
+def write_alerts(originals: list[Original], count: int, folder: Path) -> int:
+    """Write alerts, two per object; return their size in bytes.
+
+    Up to `MOST_SINGLE_FILES` each alert is a file, as the survey sends them; more are put into containers of
+    `RECORDS_PER_CONTAINER`.
+    """
+    folder.mkdir(parents=True)
+    if count <= MOST_SINGLE_FILES:
+        return sum(_write_objects(originals, range(count // 2), folder, 1))
+    sizes, by_schema = 0, {}
+    for number in range(count // 2):
+        original = originals[number % len(originals)]
+        by_schema.setdefault(original.key, []).append(number)
+    for numbers in by_schema.values():
+        sizes += sum(_write_objects(originals, numbers, folder, RECORDS_PER_CONTAINER))
+    return sizes
+
+
+def _write_objects(
+    originals: list[Original], numbers: Iterable[int], folder: Path, size: int
+) -> Iterator[int]:
+    records = (
+        (original.schema, record)
+        for number in numbers
+        for original in (originals[number % len(originals)],)
+        for record in replicate(original, number)
+    )
+    while part := list(islice(records, size)):
+        # One container has one schema: callers that ask for more than one record have grouped by it.
+        schema, first = part[0]
+        path = folder / f"{first['objectId']}_{first['candid']}.avro"
+        with path.open("wb") as stream:
+            fastavro.writer(stream, schema, [record for _, record in part])
+        yield path.stat().st_size
+
+
+def replicate(original: Original, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the two packets of an object.
+
+    Parameters
+    ----------
+    original
+        What the object is made of.
+    number
+        The object: equal numbers make equal packets.
+    """
+    first = _moved(original.record, number)
+    later = dict(first)
+    candidate = dict(first["candidate"])
+    candidate["jd"] += _LATER_DAYS
+    last = (number + 1) * _IDS_PER_REPLICA - 1
+    candidate["candid"], candidate["pid"] = _CANDIDS_FROM + last, _PIDS_FROM + last
+    for name in {"ndethist", "ncovhist"} & candidate.keys():
+        candidate[name] += 1
+    entry = {name: first["candidate"].get(name) for name in _history_fields(original.schema)}
+    later.update(candidate=candidate, candid=candidate["candid"])
+    later["prv_candidates"] = [*(first.get("prv_candidates") or ()), entry]
+    return _with_stamps(first, 2 * number), _with_stamps(later, 2 * number + 1)
+
+
+def _moved(record: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a packet as another object's: new ids, and in the first day of the night."""
+    jd_utc = record["candidate"]["jd"]
+    days = _FIRST_DAY_JD_UTC - math.floor(jd_utc - 0.5) - 0.5 + number * _STEP_DAYS
+    candids = _Renumbered(_CANDIDS_FROM + number * _IDS_PER_REPLICA)
+    pids = _Renumbered(_PIDS_FROM + number * _IDS_PER_REPLICA)
+    moved = dict(record)
+    moved["objectId"] = _name(record["objectId"], number)
+    moved["candidate"] = _entry(record["candidate"], days, candids, pids)
+    moved["candid"] = moved["candidate"]["candid"]
+    for name in {"prv_candidates", "fp_hists"} & record.keys():
+        if record[name] is not None:
+            moved[name] = [_entry(entry, days, candids, pids) for entry in record[name]]
+    return moved
+
+
+class _Renumbered(dict[int, int]):
+    """New ids for old ones, counted from a start."""
+
+    def __init__(self, start: int) -> None:
+        super().__init__()
+        self._start = start
+
+    def __missing__(self, old: int) -> int:
+        self[old] = self._start + len(self)
+        return self[old]
+
+
+def _entry(entry: dict[str, Any], days: float, candids: _Renumbered, pids: _Renumbered) -> dict[str, Any]:
+    moved = dict(entry)
+    for name in ("jd", "jdstarthist", "jdendhist"):
+        if moved.get(name) is not None:
+            moved[name] += days
+    if moved.get("candid") is not None:
+        moved["candid"] = candids[moved["candid"]]
+    if moved.get("pid") is not None:
+        moved["pid"] = pids[moved["pid"]]
+    return moved
+
+
+def _name(original: str, number: int) -> str:
+    """Return ZTF, two digits, seven letters; neighbouring numbers get names far apart."""
+    left, letters = number * _SPREAD % _NAMES, ""
+    for _ in range(7):
+        left, letter = divmod(left, 26)
+        letters = chr(ord("a") + letter) + letters
+    return f"{original[:5]}{letters}"
+
+
+def _with_stamps(record: dict[str, Any], packet: int) -> dict[str, Any]:
+    """Make the image stamps differ from all others, in the time that a gzip file carries."""
+    changed = dict(record)
+    for name in ("cutoutScience", "cutoutTemplate", "cutoutDifference"):
+        stamp = record.get(name)
+        if stamp and stamp["stampData"].startswith(_GZIP):
+            data = bytearray(stamp["stampData"])
+            data[_GZIP_TIME] = packet.to_bytes(4, "little")
+            changed[name] = {**stamp, "stampData": bytes(data)}
+    return changed
+
+
+def _history_fields(schema: Any) -> list[str]:
+    """Return the names of a history entry's fields."""
+    kind = next(field["type"] for field in schema["fields"] if field["name"] == "prv_candidates")
+    branches = kind if isinstance(kind, list) else [kind]
+    array = next(branch for branch in branches if isinstance(branch, dict) and branch["type"] == "array")
+    return [field["name"] for field in array["items"]["fields"]]
