@@ -1,95 +1,67 @@
-"""The decisions of ingest: what a container holds, what of it can be used, and what is dead."""
+"""The decisions of ingest: which records become alerts, and which are dead."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from skymesh.errors import InvalidDataPointError, PacketError
+from skymesh.model.alert import Cutouts
+from skymesh.model.run import DeadLetter
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.topics import ALERTS
+from skymesh.store.store import Found, Keys
+from skymesh.surveys.survey import Shaped
+from skymesh_ingest.reading import Packet, Unreadable
 
-from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Record, Tables, iter_records
-from skymesh.errors import InvalidDataPointError, PacketError, UnknownSchemaError
-from skymesh.model.alert import Source
-from skymesh.surveys import registry
-from skymesh.surveys.survey import Shaped, Survey
+PACKETS = "packets"
 
 
-@dataclass(frozen=True)
-class Container:
-    """An Avro container as it was read.
+class Ingest:
+    """Shapes packets into alerts.
 
-    Attributes
+    Parameters
     ----------
-    name
-        File, or ``file!member`` of a tar.
-    data
-        Its bytes (anything that slices into bytes).
+    context
+        The run for which is read; its dead letters are kept under it.
     """
 
-    name: str
-    data: bytes
+    name = "ingest"
+    reads = PACKETS
+    record_type = Packet
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def needs(self, batch: Batch[Packet | Unreadable], found: Found) -> Keys:  # noqa: ARG002 - packets say it all
+        """Return nothing: packets say it all."""
+        return Keys()
+
+    def process(self, batch: Batch[Packet | Unreadable], found: Found) -> Outcome:  # noqa: ARG002 - nothing was asked for
+        """Publish what can be shaped, with its image stamps shed; the rest is dead, with the reason."""
+        alerts, cutouts, dead = [], [], []
+        for record in batch.records:
+            shaped = _shaped(record)
+            if isinstance(shaped, PacketError):
+                dead.append(self._letter(record, shaped))
+                continue
+            alerts.append(Publication(ALERTS, shaped.alert.stock, shaped.alert))
+            if shaped.cutouts is not None and shaped.alert.cutouts is not None:
+                cutouts.append(Cutouts(shaped.alert.cutouts, shaped.cutouts))
+        return Outcome(documents=(*cutouts, *dead), records=tuple(alerts))
+
+    def _letter(self, record: Packet | Unreadable, error: PacketError) -> DeadLetter:
+        source = record.source
+        return DeadLetter(
+            self._context.run, source.name, source.index, error.code, str(error), bytes(record.payload)
+        )
 
 
-@dataclass(frozen=True)
-class Rejected:
-    """A record that cannot be used.
-
-    Attributes
-    ----------
-    source
-        The file and the record in it.
-    error
-        Why.
-    payload
-        The original bytes, as far as they were found.
-    """
-
-    source: Source
-    error: PacketError
-    payload: bytes
-
-
-def process(container: Container) -> Iterator[Shaped | Rejected]:
-    """Yield every record of a container, shaped, or rejected with its reason.
-
-    A container damaged after k records yields k records and one rejection; one that cannot be read
-    at all, or whose schema nobody knows, yields one rejection per record that it claims, at least one.
-    """
-    survey: list[Survey] = []
-
-    def tables(header: Header) -> Tables:
-        found, wanted = registry.of_header(header)
-        survey.append(found)
-        return wanted
-
+def _shaped(record: Packet | Unreadable) -> Shaped | PacketError:
+    if isinstance(record, Unreadable):
+        return record.error
     try:
-        for item in iter_records(container.data, tables):
-            yield _shaped(container, item, survey[0])
-    except UnknownSchemaError as error:
-        yield from _all_unknown(container, error)
+        return record.survey.shape(record.value, record.source)
     except PacketError as error:
-        yield Rejected(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])
-
-
-def _shaped(container: Container, item: Record | Damage, survey: Survey) -> Shaped | Rejected:
-    source = Source(container.name, item.number)
-    if isinstance(item, Damage):
-        return Rejected(source, item.error, item.payload)
-    payload = container.data[:MAX_PAYLOAD] if item.number == 0 else b""
-    try:
-        return survey.shape(item.value, source)
-    except PacketError as error:
-        return Rejected(source, error, payload)
+        return error
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         # The schema is the survey's, but a value is of another type than its fields have.
         problem = f"a value of another type than expected ({' '.join(str(error).split())[:200]})"
-        return Rejected(source, InvalidDataPointError(problem), payload)
-
-
-def _all_unknown(container: Container, error: UnknownSchemaError) -> Iterator[Rejected]:
-    """Reject each record of a readable container of a foreign schema; at least one."""
-    index = -1
-    for index, _ in enumerate(iter_records(container.data, lambda _: ())):
-        yield Rejected(
-            Source(container.name, index), error, container.data[:MAX_PAYLOAD] if index == 0 else b""
-        )
-    if index < 0:
-        yield Rejected(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])
+        return InvalidDataPointError(problem)

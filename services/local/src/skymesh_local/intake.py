@@ -16,17 +16,19 @@ import msgspec
 from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs import wire
 from skymesh.errors import StoreUnavailableError
-from skymesh.model.alert import AlertHead
+from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
+from skymesh.runtime.tier import Batch, Context, Publication
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.sqlite import SqliteStore
-from skymesh.surveys.survey import Shaped
+from skymesh.store.store import Found
 from skymesh_ingest.journal import shaping_entry
-from skymesh_ingest.tier import Container, Rejected, process
+from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
+from skymesh_ingest.tier import Ingest
 from skymesh_local.app import Embedded
 
-_CUTOUT_BATCH_BYTES = 16 << 20
+_PACKETS = 200
 _ROWS = 1000
 _BYTES = 64 << 20
 _LETTERS = 16
@@ -61,27 +63,36 @@ class Intake:
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
         self._spool.execute(f"PRAGMA cache_size = -{_SPOOL_CACHE_KIB}")
-        self._rows: list[tuple[object, ...]] = []
-        self._cutouts: dict[Digest, bytes] = {}
-        self._cutout_bytes = 0
+        # The run is known only when the log is; until then dead letters carry none.
+        self._tier = Ingest(Context(_NO_RUN, _NO_RUN))
+        self._packets: list[Packet | Unreadable] = []
 
-    async def read(self, containers: Iterable[Container | Rejected]) -> None:
-        """Read containers of one or several files."""
+    async def read(self, items: Iterable[Container | Unreadable]) -> None:
+        """Read the containers of one or several files."""
+        for item in items:
+            for packet in read_packets(item) if isinstance(item, Container) else (item,):
+                self._packets.append(packet)
+                if len(self._packets) >= _PACKETS:
+                    await self._process()
+
+    async def _process(self) -> None:
+        """Let the tier decide on the packets at hand; its alerts go to the spool, to be sorted."""
+        batch = Batch(0, 0, 0, (), tuple(self._packets))
+        self._packets = []
+        outcome = self._tier.process(batch, Found())
+        counts = {packet.source.name: [0, 0] for packet in batch.records}
+        for _, _, alert in outcome.records:
+            counts[alert.source.name][0] += 1
         with _errors():
-            for container in containers:
-                name = container.name if isinstance(container, Container) else container.source.name
-                items = process(container) if isinstance(container, Container) else (container,)
-                published = dead = 0
-                for item in items:
-                    if isinstance(item, Rejected):
-                        dead += 1
-                        self._reject(item)
-                    else:
-                        published += 1
-                        self._take(item)
-                    if self._cutout_bytes > _CUTOUT_BATCH_BYTES or len(self._rows) >= _ROWS:
-                        await self._flush()
-                self._spool.execute(_COUNT, (name, published, dead))
+            self._spool.executemany(
+                "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, outcome.records)
+            )
+            for letter in outcome.documents:
+                if isinstance(letter, DeadLetter):
+                    counts[letter.source][1] += 1
+                    self._spool.execute("INSERT INTO dead VALUES (?)", (wire.encode(letter),))
+            self._spool.executemany(_COUNT, ((name, *count) for name, count in counts.items()))
+        await self._store.write([document for document in outcome.documents if isinstance(document, Cutouts)])
 
     async def finish(self) -> Log:
         """Write the log in its order; nothing is written twice.
@@ -91,7 +102,7 @@ class Intake:
         StoreUnavailableError
             If the disk is full.
         """
-        await self._flush()
+        await self._process()
         with _errors():
             self._spool.execute(f"CREATE INDEX ordered ON alerts ({_KEY})")
             keys = self._spool.execute(f"SELECT alert, record FROM alerts ORDER BY {_KEY}")
@@ -124,46 +135,16 @@ class Intake:
         """Drop the temporary file."""
         self._spool.close()
 
-    def _reject(self, item: Rejected) -> None:
-        letter = DeadLetter(
-            _NO_RUN,
-            item.source.name,
-            item.source.index,
-            item.error.code,
-            str(item.error),
-            bytes(item.payload),
-        )
-        self._spool.execute("INSERT INTO dead VALUES (?)", (wire.encode(letter),))
-
-    def _take(self, shaped: Shaped) -> None:
-        alert, cutouts = shaped
-        source = alert.source
-        self._rows.append(
-            (
-                alert.trigger.mjd_tai,
-                alert.id,
-                alert.record,
-                source.name,
-                source.index,
-                alert.stock,
-                wire.encode(alert),
-            )
-        )
-        if cutouts is not None and alert.cutouts is not None:
-            self._cutouts[alert.cutouts] = cutouts
-            self._cutout_bytes += len(cutouts)
-
-    async def _flush(self) -> None:
-        with _errors():
-            self._spool.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
-        self._rows.clear()
-        if self._cutouts:
-            await self._store.write_cutouts(self._cutouts)
-        self._cutouts, self._cutout_bytes = {}, 0
-
     def _in_order(self) -> Iterator[tuple[str, bytes]]:
         with _errors():
             yield from self._spool.execute(f"SELECT stock, body FROM alerts ORDER BY {_KEY}")
+
+
+def _row(publication: Publication) -> tuple[object, ...]:
+    alert: Alert = publication.value
+    source = alert.source
+    key = (alert.trigger.mjd_tai, alert.id, alert.record, source.name, source.index)
+    return (*key, alert.stock, wire.encode(alert))
 
 
 async def journal_intake(embedded: Embedded, run: Run) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from skymesh.errors import SettingsError, UndecodableAlertError
 from skymesh.model.alert import Source
-from skymesh_ingest.tier import Container, Rejected
+from skymesh_ingest.reading import Container, Unreadable
 
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _MAPPED_BYTES = 8 << 20
@@ -69,7 +69,7 @@ def _file(path: Path) -> PacketFile:
     return PacketFile(path, path.name.lower().endswith(_TAR_ENDINGS))
 
 
-def read_containers(file: PacketFile) -> Iterator[Container | Rejected]:
+def read_containers(file: PacketFile) -> Iterator[Container | Unreadable]:
     """Yield the containers of a file; what cannot be read is rejected with its reason."""
     if file.is_tar:
         yield from _members(file.path)
@@ -90,7 +90,7 @@ def _mapped(path: Path) -> Iterator[Container]:
             yield Container(str(path), data)  # type: ignore[arg-type]  # it slices into bytes
 
 
-def _members(path: Path) -> Iterator[Container | Rejected]:
+def _members(path: Path) -> Iterator[Container | Unreadable]:
     try:
         with tarfile.open(path, "r|*") as archive:
             for member in archive:
@@ -106,5 +106,5 @@ def _is_packet(name: str) -> bool:
     return not name.rsplit("/", 1)[-1].startswith(".")
 
 
-def _unreadable(name: str, problem: str) -> Rejected:
-    return Rejected(Source(name, 0), UndecodableAlertError(problem), b"")
+def _unreadable(name: str, problem: str) -> Unreadable:
+    return Unreadable(Source(name, 0), UndecodableAlertError(problem), b"")

@@ -10,7 +10,7 @@ import msgspec
 from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError
-from skymesh.model.alert import Alert
+from skymesh.model.alert import Alert, Cutouts
 from skymesh.model.ids import Digest
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.topics import ALERTS, topic_of
@@ -96,10 +96,10 @@ async def _copy_topic(source: Embedded, target: Embedded, topic: str) -> None:
 
 
 async def _copy_cutouts(source: Embedded, target: Embedded, values: list[bytes]) -> None:
-    found: dict[Digest, bytes] = {}
+    found = []
     for value in values:
         id_ = wire.decode(value, Alert).cutouts
         block = None if id_ is None else await source.store.read_cutouts(id_)
         if id_ is not None and block is not None:
-            found[id_] = block
-    await target.store.write_cutouts(found)
+            found.append(Cutouts(id_, block))
+    await target.store.write(found)

@@ -18,7 +18,7 @@ from skymesh.runtime.tier import Context
 from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.progress import meter
-from skymesh_ingest.tier import Container, Rejected
+from skymesh_ingest.reading import Container, Unreadable
 from skymesh_local.app import Embedded, open_embedded, run_tiers
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
@@ -178,7 +178,7 @@ async def _take_in(intake: Intake, files: list[PacketFile]) -> Log:
     return log
 
 
-def _simulated() -> Iterator[Container | Rejected]:
+def _simulated() -> Iterator[Container | Unreadable]:
     for number, packet in enumerate(simulated_night()):
         yield Container(f"simulated/{number:03d}.avro", packet)
 

@@ -58,10 +58,28 @@ class Header:
 
 
 class Record(NamedTuple):
-    """One decoded record and its number in the container, from 0."""
+    """One decoded record.
+
+    Attributes
+    ----------
+    number
+        Its number in the container, from 0.
+    value
+        The record.
+    block, start, end
+        Where its encoded bytes lie in their decompressed block.
+    """
 
     number: int
     value: dict[str, Any]
+    block: bytes
+    start: int
+    end: int
+
+    @property
+    def payload(self) -> bytes:
+        """Its encoded bytes."""
+        return self.block[self.start : self.end]
 
 
 class Damage(NamedTuple):
@@ -145,7 +163,7 @@ def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Re
             if isinstance(item, Exception):
                 yield _damage(index, item, data, start)
                 return
-            yield Record(index, item)
+            yield Record(index, *item)
             index += 1
         if data[offset : offset + _SYNC_SIZE] != sync:
             yield _damage(index, CorruptRecordError("a block without its sync marker"), data, start)
@@ -153,12 +171,15 @@ def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Re
         offset += _SYNC_SIZE
 
 
-def _iter_block(block: bytes, count: int, decode: Decoder) -> Iterator[dict[str, Any] | Exception]:
+def _iter_block(
+    block: bytes, count: int, decode: Decoder
+) -> Iterator[tuple[dict[str, Any], bytes, int, int] | Exception]:
     """Yield the records of one block, and the error that ends it before its count."""
     offset = 0
     for number in range(count):
+        start = offset
         try:
-            value, offset = decode(block, offset)
+            value, offset = decode(block, start)
             if offset > len(block):
                 raise CorruptRecordError("a record that ends beyond its block")
             if number == count - 1 and offset != len(block):
@@ -166,7 +187,7 @@ def _iter_block(block: bytes, count: int, decode: Decoder) -> Iterator[dict[str,
         except _DAMAGE as error:
             yield error
             return
-        yield value
+        yield value, block, start, offset
 
 
 def _read_metadata(data: bytes, offset: int) -> tuple[dict[str, bytes], int]:

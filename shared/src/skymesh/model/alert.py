@@ -85,6 +85,13 @@ class Alert(msgspec.Struct, frozen=True, array_like=True):
         return self.points[0]
 
 
+class Cutouts(msgspec.Struct, frozen=True, array_like=True):
+    """The image stamps of a packet, under the digest of their bytes."""
+
+    id: Digest
+    block: bytes
+
+
 class Arrival(msgspec.Struct, frozen=True, array_like=True):
     """What one alert added to its stock: a pure function of its position and the log before it.
 

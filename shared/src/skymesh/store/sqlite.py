@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError
-from skymesh.model.alert import Arrival
+from skymesh.model.alert import Arrival, Cutouts
 from skymesh.model.execution import Result
 from skymesh.model.ids import Digest, digest_bytes
 from skymesh.model.state import StateLink, Verdict
@@ -48,22 +48,26 @@ class SqliteStore:
             )
 
     async def write(self, documents: Sequence[Document]) -> None:
-        """Write documents."""
+        """Write documents; image stamps lie in their file before they can be found."""
         by_kind: dict[type[Any], list[tuple[Any, ...]]] = {}
+        stamps: dict[Digest, bytes] = {}
         for document in documents:
-            by_kind.setdefault(type(document), []).append((*row_of(document), wire.encode(document)))
+            if isinstance(document, Cutouts):
+                stamps[document.id] = document.block
+            else:
+                by_kind.setdefault(type(document), []).append((*row_of(document), wire.encode(document)))
+        with self._file.errors():
+            places = self._append(stamps)
         with self._file.transaction() as connection:
             for kind, rows in by_kind.items():
                 connection.executemany(_insert(TABLES[kind]), rows)
+            connection.executemany("INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?)", places)
 
-    async def write_cutouts(self, cutouts: Mapping[Digest, bytes]) -> None:
-        """Keep image stamps under their digests."""
-        with self._file.errors():
-            new = [(id_, block) for id_, block in cutouts.items() if self._place(id_) is None]
-            places = self._cutouts.append([block for _, block in new])
-        with self._file.transaction() as connection:
-            rows = [(id_, start, len(block)) for (id_, block), start in zip(new, places, strict=True)]
-            connection.executemany("INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?)", rows)
+    def _append(self, stamps: Mapping[Digest, bytes]) -> list[tuple[Digest, int, int]]:
+        """Append image stamps that are not there yet; return id, start and size of each."""
+        new = [(id_, block) for id_, block in stamps.items() if self._place(id_) is None]
+        starts = self._cutouts.append([block for _, block in new])
+        return [(id_, start, len(block)) for (id_, block), start in zip(new, starts, strict=True)]
 
     async def read_cutouts(self, id_: Digest) -> bytes | None:
         """Return image stamps; None if there are none.

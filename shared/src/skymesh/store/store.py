@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from skymesh.model.alert import Arrival
+from skymesh.model.alert import Arrival, Cutouts
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
@@ -25,7 +25,7 @@ from skymesh.model.state import State, StateLink, Verdict
 
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
-    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
+    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount | Cutouts
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -106,9 +106,6 @@ class Store(Protocol):
 
     async def write(self, documents: Sequence[Document]) -> None:
         """Write documents; durable when this returns. One batch may be written in part after a crash."""
-
-    async def write_cutouts(self, cutouts: Mapping[Digest, bytes]) -> None:
-        """Keep image stamps under their digests."""
 
     async def read_cutouts(self, id_: Digest) -> bytes | None:
         """Return image stamps; None if there are none."""
