@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from skymesh.errors import SettingsError, StoreUnavailableError
+from skymesh.errors import InvariantError, SettingsError, StoreUnavailableError
 
 FORMAT = 1
 """Version of the layout; a file of another one is refused."""
 
+# Marks the file as ours, in the field that SQLite keeps for that: "skym".
+_APPLICATION = 0x736B796D
 _PAGE_BYTES = 8192
 _CACHE_KIB = 64 * 1024
 _BUSY_SECONDS = 60.0
 # How much log the writer lets grow before it is folded into the file, in pages.
 _CHECKPOINT_PAGES = 4096
+# In the texts of errors that say nothing about the file, but about the disk below it.
+_DISK_SIGNS = ("disk", "full")
 
 
 class SqliteFile:
@@ -40,14 +44,35 @@ class SqliteFile:
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         self.path = path
+        self._url = f"sqlite:{path}"
         if must_exist and not path.is_file():
-            raise SettingsError("there is no store at this place", where=f"sqlite:{path}")
+            raise SettingsError("there is no store at this place", where=self._url)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+            is_new = self._is_new()
             self._configure()
-        except (sqlite3.Error, OSError) as error:
-            raise SettingsError(f"cannot be opened as a store: {error}", where=f"sqlite:{path}") from None
+        except OSError as error:
+            raise SettingsError(f"cannot be opened: {error.strerror}", where=self._url) from None
+        except sqlite3.Error as error:
+            if any(sign in str(error) for sign in _DISK_SIGNS):
+                raise StoreUnavailableError(str(error), where=self._url) from None
+            raise SettingsError(f"cannot be opened as a store: {error}", where=self._url) from None
+        if is_new and must_exist:
+            raise SettingsError("this file is no store", where=self._url)
+
+    def _is_new(self) -> bool:
+        """Return whether the file is still empty; refuse what is somebody else's or of another layout."""
+        run = self.connection.execute
+        owner, version = (run(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        tables = run("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        if owner != _APPLICATION and (tables or owner):
+            raise SettingsError("this database belongs to another program", where=self._url)
+        if owner == _APPLICATION and version != FORMAT:
+            raise SettingsError(
+                f"its layout is version {version}, this program's is {FORMAT}", where=self._url
+            )
+        return bool(tables == 0)
 
     def _configure(self) -> None:
         run = self.connection.execute
@@ -56,11 +81,18 @@ class SqliteFile:
         run("PRAGMA synchronous = NORMAL")
         run(f"PRAGMA cache_size = -{_CACHE_KIB}")
         run(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        version = run("PRAGMA user_version").fetchone()[0]
-        if version not in (0, FORMAT):
-            raise sqlite3.DatabaseError(f"its layout is version {version}, this program's is {FORMAT}")
-        if version == 0:
-            run(f"PRAGMA user_version = {FORMAT}")
+
+    def define(self, statements: Sequence[str]) -> None:
+        """Make tables and indexes, if the first of them is not there yet; all or none."""
+        name = statements[0].split("(")[0].split()[-1]
+        with self.errors():
+            found = self.connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            with self.transaction() as connection:
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {FORMAT}")
+                for statement in statements:
+                    connection.execute(statement)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -70,6 +102,8 @@ class SqliteFile:
         ------
         StoreUnavailableError
             If the file cannot be written: a full disk, a lock that is held, a device that fails.
+        InvariantError
+            If the file is damaged.
         """
         with self.errors():
             self.connection.execute("BEGIN IMMEDIATE")
@@ -86,10 +120,15 @@ class SqliteFile:
         """Turn SQLite's errors into the mesh's."""
         try:
             yield
-        except (sqlite3.OperationalError, sqlite3.DatabaseError, OSError) as error:
-            raise StoreUnavailableError(
-                f"{error}; nothing is lost: run the same command again", where=str(self.path)
-            ) from error
+        except sqlite3.DatabaseError as error:
+            if not isinstance(error, sqlite3.OperationalError):
+                raise InvariantError(f"the store is damaged: {error}", where=self._url) from error
+            raise self._unavailable(error) from error
+        except OSError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> StoreUnavailableError:
+        return StoreUnavailableError(f"{error}; nothing is lost: run the same command again", where=self._url)
 
     def close(self) -> None:
         """Close the file."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
+import msgspec
+
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Alert, Arrival
@@ -93,14 +95,18 @@ async def _place_holes(
     if arrival is None:
         return [f"{name} at offset {offset} has no arrival"]
     holes = []
-    if arrival.alert.id != alert.id or arrival.alert.record != alert.record:
-        holes.append(f"the arrival at offset {offset} is of another alert")
+    trigger = alert.trigger
+    is_equal = msgspec.structs.replace(arrival.alert, points=()) == msgspec.structs.replace(alert, points=())
+    if not is_equal or (arrival.trigger, arrival.trigger_labels) != (trigger.id, trigger.labels):
+        holes.append(f"the arrival at offset {offset} is not that of {name}")
     if line is None or line.subject != name or (line.outcome == "duplicate") != arrival.is_duplicate:
         holes.append(f"{name} at offset {offset} is not what T0's journal says")
-    known = {point.id for point in alert.points}
-    for point in arrival.alert.points:
-        if point_id(point.body) != point.id or point.id not in known:
-            holes.append(f"point:{point.id.hex()} is not the digest of its values, or not in its alert")
+    known = {point.id: point for point in alert.points}
+    holes += [
+        f"point:{point.id.hex()} is not the digest of its values, or not as in its alert"
+        for point in arrival.alert.points
+        if point_id(point.body) != point.id or known.get(point.id) != point
+    ]
     if alert.cutouts is not None and not await _has_cutouts(embedded, alert):
         holes.append(f"cutout:{alert.cutouts.hex()} of {name} is missing or damaged")
     return holes

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from skymesh.model.execution import Line, Result, Settled, View, content_digest
+from skymesh.model.execution import (
+    Line,
+    Outcome,
+    Result,
+    Settled,
+    SettledResult,
+    View,
+    content_digest,
+    execution_id,
+)
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
 
 _Place = tuple[str, str, str]
 """Channel, stock and alert."""
+_Seen = tuple[str, Digest, Digest, dict[str, tuple[Digest, Outcome]]]
 
 
 async def audit_verdicts(store: Store, run: Run, journal: Journal) -> list[str]:
@@ -117,6 +127,8 @@ async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
             reached += 1
             row = await store.get(Settled, run=run.id, position=link.position)
             settled += row is not None
+            if row is not None and (row.stock, row.alert) != (link.stock, link.alert):
+                holes.append(f"what was settled at {link.position} is not of {link.stock}")
             for channel, name, id_ in _due(link, instances):
                 line = told.get((channel, name, text_id("state", id_)))
                 holes += await _settled_holes(
@@ -148,33 +160,47 @@ async def _settled_holes(
         return [f"{said} is missing"] if line is not None or is_over else []
     if line is None and is_over:
         return [f"{said} is not in T2's journal"]
-    if line is not None and (line.output != (text_id("result", entry[0]),) or line.outcome != entry[1]):
+    if line is not None and (line.output != (text_id("result", entry.id),) or line.outcome != entry.outcome):
         return [f"{said} is not what T2's journal says"]
-    return await _result_holes(store, entry)
+    return await _result_holes(store, entry, row.stock if row is not None else "")
 
 
-async def _result_holes(store: Store, entry: tuple[Digest, str, Digest]) -> list[str]:
-    id_, outcome, digest = entry
-    result = await store.get(Result, id=id_)
+async def _result_holes(store: Store, entry: SettledResult, stock: str) -> list[str]:
+    name = text_id("result", entry.id)
+    result = await store.get(Result, id=entry.id)
     if result is None:
-        return [f"result:{id_.hex()} is not in the store"]
+        return [f"{name} is not in the store"]
+    if execution_id(result.ref, result.inputs) != entry.id or result.stock != stock:
+        return [f"{name} is not the digest of its unit and inputs, or of another stock"]
     if content_digest(result.outcome, result.content) != result.digest:
-        return [f"result:{id_.hex()} is not what its digest says"]
-    if not result.is_transient and (result.outcome, result.digest) != (outcome, digest):
-        return [f"result:{id_.hex()} is not what was settled"]
+        return [f"{name} is not what its digest says"]
+    # What a deadline ended for this run, another run may have completed since.
+    if not entry.is_transient and (result.outcome, result.digest) != (entry.outcome, entry.digest):
+        return [f"{name} is not what was settled"]
     return []
 
 
 async def audit_views(store: Store, run: Run, journal: Journal) -> list[str]:
     """Compare the settled states with the views that T3 made of them."""
-    views: set[tuple[str, Position]] = set()
-    async for view in store.scan(View, run=run.id):
-        views.add((view.channel, view.position))
-    settled: set[tuple[str, Position]] = set()
+    settled: dict[tuple[str, Position], _Seen] = {}
     async for row in store.scan(Settled, run=run.id):
-        settled.update((channel, row.position) for channel in row.results)
-    holes = [f"{channel}: a view at {place} of nothing settled" for channel, place in sorted(views - settled)]
-    open_ = settled - views
+        for channel, by_state in row.results.items():
+            state, results = list(by_state.items())[-1]
+            told = {name: (result.id, result.outcome) for name, result in results.items()}
+            settled[channel, row.position] = (row.stock, row.alert, state, told)
+    views: dict[tuple[str, Position], _Seen] = {}
+    async for view in store.scan(View, run=run.id):
+        views[view.channel, view.position] = (view.stock, view.alert, view.state, view.results)
+    holes = [
+        f"{channel}: a view at {place} of nothing settled"
+        for channel, place in sorted(views.keys() - settled.keys())
+    ]
+    holes += [
+        f"{channel}: the view at {place} is not what was settled"
+        for channel, place in sorted(views.keys() & settled.keys())
+        if views[channel, place] != settled[channel, place]
+    ]
+    open_ = settled.keys() - views.keys()
     if len({place for _, place in open_}) > journal.waiting("t2") + journal.waiting("t3"):
         holes += [f"{channel}: no view of what was settled at {place}" for channel, place in sorted(open_)]
     return holes

@@ -32,8 +32,8 @@ async def run_digests(store: Store, run: Digest) -> tuple[Digest, Digest]:
                 for named in by_state.values()
                 for r in named.values()
             ]
-            made.add(b"execution" + id_ + outcome.encode() for id_, outcome, _ in results)
-            contents.add(id_ + content for id_, _, content in results)
+            made.add(b"execution" + r.id + r.outcome.encode() for r in results)
+            contents.add(r.id + r.digest for r in results)
         return made.digest(), contents.digest()
 
 

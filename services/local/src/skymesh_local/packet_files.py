@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import lzma
 import mmap
+import os
 import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -36,32 +37,41 @@ class PacketFile(NamedTuple):
 def find_files(paths: Iterable[Path]) -> list[PacketFile]:
     """Return the files to read: those named, and in folders, at any depth, those ending like Avro or tar.
 
+    A file that is named twice, or found on two ways, is one.
+
     Raises
     ------
     SettingsError
         If a path does not exist or a folder cannot be read.
     """
-    found: list[PacketFile] = []
+    found: dict[Path, PacketFile] = {}
     for path in paths:
         try:
-            if path.is_dir():
-                found += [_file(item) for item in _walk(path)]
-            elif path.exists():
-                found.append(_file(path))
-            else:
-                raise SettingsError("there is no such file or folder", where=str(path))
+            if not path.exists():
+                raise SettingsError("there is no such file or folder", where=name_of(path))
+            if not path.is_dir() and not path.is_file():
+                raise SettingsError("neither a file nor a folder", where=name_of(path))
+            for item in _walk(path, set()) if path.is_dir() else (path,):
+                found.setdefault(item.resolve(), _file(item))
         except OSError as error:
-            raise SettingsError(
-                f"cannot be read: {error.strerror}", where=str(error.filename or path)
-            ) from None
-    return found
+            raise SettingsError(f"cannot be read: {error.strerror}", where=name_of(path)) from None
+    return list(found.values())
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def name_of(path: Path) -> str:
+    """Return a path as text, whatever bytes it consists of."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
+    """Yield the files of a folder that end like packets; a link back to a folder above ends there."""
+    place = folder.resolve()
+    if place in above:
+        return
     for item in sorted(folder.iterdir()):
         if item.is_dir():
-            yield from _walk(item)
-        elif item.name.lower().endswith((".avro", *_TAR_ENDINGS)):
+            yield from _walk(item, above | {place})
+        elif item.is_file() and item.name.lower().endswith((".avro", *_TAR_ENDINGS)):
             yield item
 
 
@@ -77,17 +87,17 @@ def read_containers(file: PacketFile) -> Iterator[Container | Unreadable]:
     try:
         yield from _mapped(file.path)
     except OSError as error:
-        yield _unreadable(str(file.path), f"cannot be read: {error.strerror}")
+        yield _unreadable(name_of(file.path), f"cannot be read: {error.strerror}")
 
 
 def _mapped(path: Path) -> Iterator[Container]:
     """Yield a file as a container; a big one stays on disk and is read as it is decoded."""
     with path.open("rb") as stream:
         if path.stat().st_size <= _MAPPED_BYTES:
-            yield Container(str(path), stream.read())
+            yield Container(name_of(path), stream.read())
             return
         with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            yield Container(str(path), data)  # type: ignore[arg-type]  # it slices into bytes
+            yield Container(name_of(path), data)  # type: ignore[arg-type]  # it slices into bytes
 
 
 def _members(path: Path) -> Iterator[Container | Unreadable]:
@@ -96,9 +106,9 @@ def _members(path: Path) -> Iterator[Container | Unreadable]:
             for member in archive:
                 stream = archive.extractfile(member) if member.isfile() else None
                 if stream is not None and _is_packet(member.name):
-                    yield Container(f"{path}!{member.name}", stream.read())
+                    yield Container(f"{name_of(path)}!{member.name}", stream.read())
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        yield _unreadable(str(path), f"damaged tar: {' '.join(str(error).split())}")
+        yield _unreadable(name_of(path), f"damaged tar: {' '.join(str(error).split())}")
 
 
 def _is_packet(name: str) -> bool:

@@ -22,7 +22,7 @@ from skymesh_ingest.reading import Container, Unreadable
 from skymesh_local.app import Embedded, open_embedded, run_tiers
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
-from skymesh_local.packet_files import PacketFile, find_files, read_containers
+from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import write_products
 from skymesh_local.registry import register_job
 from skymesh_local.replay import copy_account, replay_log
@@ -94,7 +94,9 @@ async def run_job(settings: RunSettings) -> Finished:
         raise SettingsError("say in which store the log lies, with --store", where="--log")
     files = find_files(settings.alerts)
     if settings.alerts and not files:
-        raise SettingsError("no Avro file and no tar in there", where=", ".join(map(str, settings.alerts)))
+        raise SettingsError(
+            "no Avro file and no tar in there", where=", ".join(map(name_of, settings.alerts))
+        )
     folder = settings.out or OUT / _folder_name(settings, plan)
     _make(folder)
     embedded = open_embedded(_store_file(settings, folder))
@@ -187,7 +189,7 @@ def _folder_name(settings: RunSettings, plan: JobPlan) -> str:
     """Return a name that is the same for the same command, before it is known which run it is."""
     if settings.name:
         return settings.name
-    paths = sorted(str(path.resolve()) for path in settings.alerts)
+    paths = sorted(name_of(path.resolve()) for path in settings.alerts)
     return f"{plan.name}-{digest_of('digest', [plan.id, paths, settings.log]).hex()[:8]}"
 
 

@@ -88,9 +88,9 @@ async def _states(
         for channel, by_state in settled.results.items():
             if sight.is_own(channel):
                 for state, by_instance in by_state.items():
-                    told = {name: f"result:{id_.hex()}" for name, (id_, _, _) in by_instance.items()}
+                    told = {name: f"result:{result.id.hex()}" for name, result in by_instance.items()}
                     results[run.id, channel, state] = told
-                    ids.update(dict.fromkeys(id_ for id_, _, _ in by_instance.values()))
+                    ids.update(dict.fromkeys(result.id for result in by_instance.values()))
     states = []
     for run, link in links:
         for channel, reached in link.emitted.items():

@@ -101,11 +101,11 @@ async def _state(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | No
         if id_ in states and sight.is_own(channel)
     ]
     results = [
-        {"channel": channel, "instance": name, "result": f"result:{result.hex()}", "outcome": outcome}
+        {"channel": channel, "instance": name, "result": f"result:{r.id.hex()}", "outcome": r.outcome}
         async for _, settled in settled_of(store, links)
         for channel, by_state in settled.results.items()
         if sight.is_own(channel)
-        for name, (result, outcome, _) in by_state.get(id_, {}).items()
+        for name, r in by_state.get(id_, {}).items()
     ]
     return {
         "id": f"state:{id_.hex()}",

@@ -45,11 +45,13 @@ def _filtered(channel: ChannelPlan, views: tuple[AlertView, ...]) -> list[Verdic
         return []
     unit = channel.filter.unit
     verdicts, _ = guarded(lambda: list(unit.accept_table(AlertTable(views))))
-    if verdicts is not None and len(verdicts) == len(views):
+    if verdicts is not None and len(verdicts) == len(views) and all(isinstance(v, Verdict) for v in verdicts):
         return verdicts
     return [_judged_alone(channel, view) for view in views]
 
 
 def _judged_alone(channel: ChannelPlan, view: AlertView) -> Verdict:
     verdict, problem = guarded(lambda: channel.filter.unit.accept(view))
-    return Verdict(False, f"failed: {problem}") if verdict is None else verdict
+    if not isinstance(verdict, Verdict):
+        return Verdict(False, f"failed: {problem or f'returned {type(verdict).__name__}, not a Verdict'}")
+    return verdict

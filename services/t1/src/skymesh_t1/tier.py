@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from skymesh.jobs.plan import ChannelPlan, JobPlan
@@ -141,17 +141,17 @@ class T1:
 def _states(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Combination:
     seen = mux(points, channel.grants)
 
-    def combine() -> list[Sequence[DataPoint]]:
-        return list(channel.combiner.unit.combine(seen))
+    def combine() -> Combination:
+        known, states = {point.id for point in seen}, []
+        for members in channel.combiner.unit.combine(seen):
+            ordered = in_order_of_time(members)
+            if not known.issuperset(point.id for point in ordered):
+                raise ValueError("the combiner returned points that it was not given")
+            states.append((make_state(stock, (point.id for point in ordered)), ordered))
+        return Combination(tuple(states), "")
 
-    chosen, problem = guarded(combine)
-    if chosen is None:
-        return Combination((), problem)
-    states = []
-    for members in chosen:
-        ordered = in_order_of_time(members)
-        states.append((make_state(stock, (point.id for point in ordered)), ordered))
-    return Combination(tuple(states), "")
+    combined, problem = guarded(combine)
+    return combined or Combination((), problem)
 
 
 def _new_states(

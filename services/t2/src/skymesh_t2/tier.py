@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skymesh.jobs.plan import JobPlan
-from skymesh.model.execution import JournalEntry, Line, Result, Settled
+from skymesh.model.execution import JournalEntry, Line, Result, Settled, SettledResult
 from skymesh.model.execution import Outcome as ExecutionOutcome
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
@@ -73,9 +73,9 @@ class T2:
         return sites
 
     def _settled(self, record: Reached, sites: list[Site]) -> Settled:
-        results: dict[str, dict[Digest, dict[str, tuple[Digest, ExecutionOutcome, Digest]]]] = {}
+        results: dict[str, dict[Digest, dict[str, SettledResult]]] = {}
         for site in sites:
-            told = {name: (result.id, result.outcome, result.digest) for name, result in site.settled.items()}
+            told = {name: _settled_result(result) for name, result in site.settled.items()}
             results.setdefault(site.channel.name, {})[site.state] = told
         return Settled(self._context.run, record.position, record.stock, record.alert, results)
 
@@ -120,6 +120,10 @@ def _completed(record: Reached, sites: list[Site]) -> Completed:
         told = {name: _brief(result) for name, result in site.settled.items()}
         results.setdefault(site.channel.name, {})[site.state] = told
     return Completed(record.position, record.stock, record.alert, results)
+
+
+def _settled_result(result: Result) -> SettledResult:
+    return SettledResult(result.id, result.outcome, result.digest, result.is_transient)
 
 
 def _brief(result: Result) -> tuple[Digest, ExecutionOutcome]:

@@ -12,16 +12,16 @@ from skymesh.errors import BrokerUnavailableError, InvariantError
 from skymesh.sqlite_file import SqliteFile
 
 _DEFINITIONS = """
-CREATE TABLE IF NOT EXISTS topics (
+CREATE TABLE topics (
     id INTEGER PRIMARY KEY, name TEXT UNIQUE, partitions INTEGER, is_kept INTEGER
 );
-CREATE TABLE IF NOT EXISTS topic_ends (
+CREATE TABLE topic_ends (
     topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS records (
+CREATE TABLE records (
     topic INTEGER, partition INTEGER, offset INTEGER, key TEXT, value BLOB, UNIQUE (topic, partition, offset)
 );
-CREATE TABLE IF NOT EXISTS committed (
+CREATE TABLE committed (
     reader TEXT, topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (reader, topic, partition)
 ) WITHOUT ROWID;
 """
@@ -40,9 +40,7 @@ class SqliteBus:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._topics: dict[str, tuple[int, int, bool]] = {}
-        with file.transaction() as connection:
-            for statement in filter(str.strip, _DEFINITIONS.split(";")):
-                connection.execute(statement)
+        file.define([statement for statement in _DEFINITIONS.split(";") if statement.strip()])
 
     async def create(self, topic: str, *, partitions: int = 1, is_kept: bool = True) -> None:
         """Make a topic; nothing happens if it is there."""

@@ -79,6 +79,15 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     is_transient: bool = False
 
 
+class SettledResult(msgspec.Struct, frozen=True, array_like=True):
+    """How an execution was settled for a run; see `Result`."""
+
+    id: Digest
+    outcome: Outcome
+    digest: Digest
+    is_transient: bool
+
+
 class Settled(msgspec.Struct, frozen=True, array_like=True):
     """The results of the states that channels reached at one position of a run.
 
@@ -87,14 +96,14 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
     run, position, stock, alert
         The place.
     results
-        channel → state → instance → (result id, outcome, content digest).
+        channel → state → instance → how it was settled.
     """
 
     run: Digest
     position: Position
     stock: str
     alert: Digest
-    results: dict[str, dict[Digest, dict[str, tuple[Digest, Outcome, Digest]]]]
+    results: dict[str, dict[Digest, dict[str, SettledResult]]]
 
 
 class View(msgspec.Struct, frozen=True, array_like=True):

@@ -109,9 +109,9 @@ def execute(task: Task) -> Finished:
         return Finished("missing", str(error), None, time.perf_counter() - start)
     except UnitTimeoutError as error:
         return Finished("failed", str(error), None, time.perf_counter() - start, is_transient=True)
-    except (TransientError, InvariantError):
+    except (TransientError, InvariantError, KeyboardInterrupt):
         raise
-    except Exception as error:  # science code may fail in any way
+    except BaseException as error:  # science code may fail in any way, sys.exit among them
         return Finished("failed", problem_of(error), None, time.perf_counter() - start)
     return Finished("ok", "", content, time.perf_counter() - start)
 

@@ -26,9 +26,9 @@ def guarded(call: Callable[[], T]) -> tuple[T | None, str]:
     """
     try:
         return call(), ""
-    except (TransientError, InvariantError):
+    except (TransientError, InvariantError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the one place where science code may fail in any way
+    except BaseException as error:  # science code may fail in any way, sys.exit among them
         return None, problem_of(error)
 
 

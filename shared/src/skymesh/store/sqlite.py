@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival, Cutouts
@@ -21,6 +23,7 @@ D = TypeVar("D", bound=Document)
 _TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
 _TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
 _SCAN_ROWS = 500
+_CUTOUTS = "CREATE TABLE cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
 
 
 class SqliteStore:
@@ -39,13 +42,7 @@ class SqliteStore:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
         self._cutouts = _Pack(file.path.with_name(file.path.name + ".cutouts"))
-        with file.transaction() as connection:
-            for table in TABLES.values():
-                for statement in _definition(table):
-                    connection.execute(statement)
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
-            )
+        file.define([statement for table in TABLES.values() for statement in _definition(table)] + [_CUTOUTS])
 
     async def write(self, documents: Sequence[Document]) -> None:
         """Write documents; image stamps lie in their file before they can be found."""
@@ -112,14 +109,14 @@ class SqliteStore:
         )
         until, run = keys.until.to_bytes(), self._file.connection.execute
         return {
-            stock: [wire.decode(body, kind) for (body,) in run(statement, (id_, stock, until))]
+            stock: [_decoded(body, kind) for (body,) in run(statement, (id_, stock, until))]
             for stock in stocks
         }
 
     def _results(self, ids: Iterable[Digest]) -> dict[Digest, Result]:
         run = self._file.connection.execute
         rows = ((id_, run("SELECT body FROM results WHERE id = ?", (id_,)).fetchone()) for id_ in ids)
-        return {id_: wire.decode(row[0], Result) for id_, row in rows if row is not None}
+        return {id_: _decoded(row[0], Result) for id_, row in rows if row is not None}
 
     async def get(self, kind: type[D], **key: Any) -> D | None:
         """Return the one document with this key, or None."""
@@ -137,7 +134,7 @@ class SqliteStore:
             )
             while rows := cursor.fetchmany(_SCAN_ROWS):
                 for (body,) in rows:
-                    yield wire.decode(body, kind)
+                    yield _decoded(body, kind)
 
     async def count(self, kind: type[Document], **key: Any) -> int:
         """Return how many documents `scan` would yield."""
@@ -155,7 +152,7 @@ class SqliteStore:
             rows = self._file.connection.execute(
                 "SELECT body FROM arrivals WHERE instr(body, ?) > 0 ORDER BY position", (point,)
             ).fetchall()
-        arrivals = [wire.decode(body, Arrival) for (body,) in rows]
+        arrivals = [_decoded(body, Arrival) for (body,) in rows]
         return [arrival for arrival in arrivals if any(p.id == point for p in arrival.alert.points)]
 
     async def close(self) -> None:
@@ -199,16 +196,21 @@ class _Pack:
             self._descriptor = None
 
 
+def _decoded(body: bytes, kind: type[D]) -> D:
+    try:
+        return wire.decode(body, kind)
+    except msgspec.MsgspecError as error:
+        raise InvariantError(f"a row of {TABLES[kind].name} cannot be read: {error}") from error
+
+
 def _definition(table: Table) -> list[str]:
     columns = ", ".join(f'"{name}" {_type(name)} NOT NULL' for name in table.columns)
     key = ", ".join(f'"{name}"' for name in table.key)
     rowid = " WITHOUT ROWID" if table.is_clustered else ""
-    statements = [
-        f"CREATE TABLE IF NOT EXISTS {table.name} ({columns}, body BLOB NOT NULL, PRIMARY KEY ({key})){rowid}"
-    ]
+    statements = [f"CREATE TABLE {table.name} ({columns}, body BLOB NOT NULL, PRIMARY KEY ({key})){rowid}"]
     for number, index in enumerate(table.indexes):
         names = ", ".join(f'"{name}"' for name in index)
-        statements.append(f"CREATE INDEX IF NOT EXISTS {table.name}_{number} ON {table.name} ({names})")
+        statements.append(f"CREATE INDEX {table.name}_{number} ON {table.name} ({names})")
     return statements
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from skymesh.model.alert import Alert, Arrival, Source, alert_id
+from skymesh.model.alert import Alert, Arrival, Cutouts, Source, alert_id
 from skymesh.model.execution import (
     JournalEntry,
     Line,
+    Outcome,
     Result,
     Settled,
     UnitRef,
@@ -15,8 +16,8 @@ from skymesh.model.execution import (
     content_digest,
     journal_id,
 )
-from skymesh.model.ids import Digest, digest_bytes, digest_of, text_id
-from skymesh.model.point import DETECTION, LIMIT, DataPoint, MeasurementKey, point_body, point_id
+from skymesh.model.ids import Digest, canonical, digest_bytes, digest_of, text_id
+from skymesh.model.point import DETECTION, LIMIT, DataPoint
 from skymesh.model.position import Position
 from skymesh.model.run import (
     ConfigRecord,
@@ -37,8 +38,7 @@ RUN, OTHER_RUN = digest_of("run", 1), digest_of("run", 2)
 JOB = digest_of("job", 1)
 STOCKS = ("ztf:ZTF21aaaaaaa", "ztf:ZTF21aaaaaab", "lsst:170028499324305483")
 CHANNEL = "job/channel"
-CUTOUTS = b"\x1f\x8b stamps \x00" * 50
-CUTOUTS_ID = digest_bytes("cutout", CUTOUTS)
+STAMPS = b"\x1f\x8b stamps \x00" * 50
 REF = UnitRef("FastDecliner", "1", digest_of("config", {"a": 1}), digest_of("code", 1))
 
 
@@ -48,23 +48,20 @@ def place(number: int) -> Position:
 
 
 def point(number: int) -> DataPoint:
-    """Return a detection or an upper limit."""
-    native: int | str = 1_700_000_000_015_000_000 + number
+    """Return a detection or an upper limit; its body is no survey's, which a store does not look at."""
     kind = DETECTION if number % 3 else LIMIT
-    body = point_body((True, 2459500.75 + number, None, 19.123456789, -0.5, "é", False))
-    key = MeasurementKey("ztf", kind, native)
     return DataPoint(
-        id=point_id(key, body),
+        id=digest_of("point", number),
         survey="ztf",
         kind=kind,
-        native=native,
+        native=1_700_000_000_015_000_000 + number,
         is_withdrawn=False,
         is_triggering=number % 2 == 0,
         processed_mjd_tai=0.0,
         labels=("ztf_public",),
         exposure=(2459500.75 + number, 28) if kind == DETECTION else None,
         mjd_tai=59500.25,
-        body=body,
+        body=canonical([True, 2459500.75 + number, None, 19.123456789, -0.5, "é", False]),
     )
 
 
@@ -82,10 +79,15 @@ def arrival(number: int, *, log: Digest = LOG) -> Arrival:
         values={"drb": 0.75, "rbversion": "t17", "tooflag": 0, "big": 2**63 - 1, "none": None},
         aggregates={"ndethist": 3},
         attributes={"ampel_stock": 31415},
-        cutouts=CUTOUTS_ID if number % 2 == 0 else None,
+        cutouts=cutouts().id if number % 2 == 0 else None,
         source=Source("night.tar!é.avro", number),
     )
     return Arrival(log, stock, place(number), alert, points[0].id, ("ztf_public",), not alert.points)
+
+
+def cutouts(block: bytes = STAMPS) -> Cutouts:
+    """Return image stamps under their digest."""
+    return Cutouts(digest_bytes("cutout", block), block)
 
 
 def result(number: int, *, is_transient: bool = False, value: float = 0.5) -> Result:
@@ -133,16 +135,18 @@ def link(number: int, *, run: Digest = RUN) -> StateLink:
 def view(number: int, *, run: Digest = RUN, channel: str = CHANNEL) -> View:
     """Return a channel's view at the n-th alert."""
     stock = STOCKS[number % len(STOCKS)]
-    results = {"decline": (digest_of("result", number), "ok")}
-    return View(
-        run, channel, stock, place(number), alert_id("ztf", number), digest_of("state", number), results
-    )  # type: ignore[arg-type]
+    results: dict[str, tuple[Digest, Outcome]] = {"decline": (digest_of("result", number), "ok")}
+    alert, state = alert_id("ztf", number), digest_of("state", number)
+    return View(run, channel, stock, place(number), alert, state, results)
 
 
 def settled(number: int, *, run: Digest = RUN) -> Settled:
     """Return what was settled at the n-th alert."""
-    told = {CHANNEL: {digest_of("state", number): {"decline": (digest_of("result", number), "ok", REF.code)}}}
-    return Settled(run, place(number), STOCKS[number % len(STOCKS)], alert_id("ztf", number), told)  # type: ignore[arg-type]
+    result: dict[str, tuple[Digest, Outcome, Digest]] = {
+        "decline": (digest_of("result", number), "ok", REF.code)
+    }
+    stock, told = STOCKS[number % len(STOCKS)], {CHANNEL: {digest_of("state", number): result}}
+    return Settled(run, place(number), stock, alert_id("ztf", number), told)
 
 
 def entry(number: int, *, run: Digest = RUN, tier: str = "t2") -> JournalEntry:
@@ -184,16 +188,16 @@ def entry(number: int, *, run: Digest = RUN, tier: str = "t2") -> JournalEntry:
 
 
 def one_of_each() -> list[Document]:
-    """Return one document of every kind that is stored."""
+    """Return one document of every kind that lies in a table: all but image stamps."""
     numbers = {"run": text_id("run", RUN), "alerts": {"read": 1}, "seconds": 0.5, "channels": {}}
-    sources = (SourceCount("night.tar", 2, 1, 1),)
     return [
         arrival(0), verdict(0), make_state(STOCKS[0], (point(n).id for n in range(3))), link(0), settled(0),
         result(0), view(0), entry(0), ConfigRecord(REF.config, {"a": 1, "b": None, "c": [1.5]}),
         JobRecord(JOB, "job", {"name": "job", "channels": {"job/channel": {"access": ["ztf_public"]}}}),
-        Log(LOG, 1), Run(RUN, JOB, LOG, "job", "real", "", 1, sources), RunSummary(RUN, numbers),
-        UnitRecord("FastDecliner", "1", REF.code), Product(RUN, "table.csv", REF.code, 2**40),
-        DeadLetter(LOG, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
+        Log(LOG, 1), Run(RUN, JOB, LOG, "job", "real", "", 1, 2, 1, 1), RunSummary(RUN, numbers),
+        UnitRecord("FastDecliner", "1", REF.code), SourceCount(RUN, "night.tar", 2, 1, 1),
+        Product(RUN, "table.csv", REF.code, 2**40),
+        DeadLetter(RUN, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
     ]  # fmt: skip
 
 
@@ -207,5 +211,5 @@ def with_changes() -> list[tuple[Document, Document]]:
         (result(1, value=0.5), result(1, is_transient=True)),
         (verdict(1), Verdict(RUN, verdict(1).stock, verdict(1).position, ())),
         (RunSummary(RUN, {"a": 1}), RunSummary(RUN, {"a": 2})),
-        (DeadLetter(LOG, "n", 0, "c", "r", b"1"), DeadLetter(LOG, "n", 0, "c", "r", b"2")),
+        (DeadLetter(RUN, "n", 0, "c", "r", b"1"), DeadLetter(RUN, "n", 0, "c", "r", b"2")),
     ]

@@ -6,14 +6,13 @@ import asyncio
 import os
 import sys
 
-from skymesh.testing.documents import CUTOUTS, CUTOUTS_ID, one_of_each
+from skymesh.testing.documents import cutouts, one_of_each
 from skymesh.testing.opening import opened
 
 
 async def _main(opener: str, address: str) -> None:
     async with opened(opener, address) as store:
-        await store.write_cutouts({CUTOUTS_ID: CUTOUTS})
-        await store.write(one_of_each())
+        await store.write([*one_of_each(), cutouts()])
         print("written", flush=True)  # noqa: T201 - the parent waits for it
         os._exit(9)
 

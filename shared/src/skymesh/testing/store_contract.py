@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Result, Settled, View
-from skymesh.model.ids import Digest, digest_bytes, digest_of
+from skymesh.model.ids import Digest, digest_of
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Product
 from skymesh.model.state import State, StateLink, Verdict
@@ -150,13 +150,10 @@ class StoreContract:
 
         async def work(store: Store) -> None:
             for number in (7, 1, 10, 4, 1000, 13, 3):
-                ours = [made.arrival(number), made.verdict(number), made.link(number)]
-                others = [
-                    made.arrival(number, log=made.OTHER_LOG),
-                    made.verdict(number, run=made.OTHER_RUN),
-                    made.link(number, run=made.OTHER_RUN),
-                ]
-                await store.write([*ours, *others])
+                await store.write([made.arrival(number), made.verdict(number), made.link(number)])
+                await store.write([made.arrival(number, log=made.OTHER_LOG)])
+                await store.write([made.verdict(number, run=made.OTHER_RUN)])
+                await store.write([made.link(number, run=made.OTHER_RUN)])
             asked = frozenset({STOCK, "ztf:nothing"})
             for until, numbers in ((made.place(10), [1, 4, 7, 10]), (FAR, [1, 4, 7, 10, 13, 1000])):
                 keys = Keys(arrivals=asked, verdicts=asked, links=asked, until=until)
@@ -167,7 +164,8 @@ class StoreContract:
             before = Position(0, 0, made.place(4).offset - 1)
             found = await store.read(made.LOG, made.RUN, Keys(arrivals=asked, until=before))
             assert found.arrivals[STOCK] == [made.arrival(1)]
-            assert found.verdicts == found.links == {}
+            assert not found.verdicts
+            assert not found.links
 
         self.on(address, work)
 
@@ -233,32 +231,33 @@ class StoreContract:
         self.on(address, work)
 
     def test_image_stamps_come_back_under_their_digest(self, address: str) -> None:
-        """Written twice they are kept once; unknown ones are None."""
-        stamps = {digest_bytes("cutout", block): block for block in (made.CUTOUTS, b"", b"\x00" * 100_000)}
+        """Written twice, in one batch or in two, they are kept; unknown ones are None."""
+        stamps = [made.cutouts(block) for block in (made.STAMPS, b"", b"\x00" * 100_000)]
 
         async def work(store: Store) -> None:
-            await store.write_cutouts(stamps)
-            await store.write_cutouts({})
-            await store.write_cutouts(stamps)
+            await store.write([stamps[0], made.arrival(0), *stamps])
+            await store.write([*stamps, made.arrival(0)])
             await check(store)
 
         async def check(store: Store) -> None:
-            for id_, block in stamps.items():
-                assert await store.read_cutouts(id_) == block
+            for cutouts in stamps:
+                assert await store.read_cutouts(cutouts.id) == cutouts.block
             assert await store.read_cutouts(Digest(bytes(16))) is None
+            assert await store.count(Arrival) == 1
 
         self.on(address, work)
         self.on(address, check)
 
     def test_damaged_image_stamps_are_refused(self, address: str) -> None:
         """Bytes that are not what the digest says are never given out."""
+        cutouts = made.cutouts()
 
         async def work(store: Store) -> None:
-            await store.write_cutouts({made.CUTOUTS_ID: made.CUTOUTS})
+            await store.write([cutouts])
 
         async def read(store: Store) -> None:
-            with pytest.raises(InvariantError, match=made.CUTOUTS_ID.hex()):
-                await store.read_cutouts(made.CUTOUTS_ID)
+            with pytest.raises(InvariantError, match=cutouts.id.hex()):
+                await store.read_cutouts(cutouts.id)
 
         self.on(address, work)
         self.damage_cutouts(address)
@@ -274,7 +273,7 @@ class StoreContract:
             found = await rows(store)
             for document in made.one_of_each():
                 assert found[TABLES[type(document)].name] == [document]
-            assert await store.read_cutouts(made.CUTOUTS_ID) == made.CUTOUTS
+            assert await store.read_cutouts(made.cutouts().id) == made.STAMPS
 
         self.on(address, read)
 
