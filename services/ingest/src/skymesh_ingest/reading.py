@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -99,7 +100,8 @@ def read_packets(container: Container) -> Iterator[Packet | Unreadable]:
 def _foreign(container: Container, error: UnknownSchemaError) -> Iterator[Unreadable]:
     """Yield each record of a container of a foreign schema as unreadable; at least one."""
     number = -1
-    for number, item in enumerate(iter_records(container.data, lambda _: ())):
-        yield Unreadable(Source(container.name, number), error, item.payload)
+    with contextlib.suppress(PacketError):
+        for number, item in enumerate(iter_records(container.data, lambda _: ())):
+            yield Unreadable(Source(container.name, number), error, item.payload)
     if number < 0:
         yield Unreadable(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])

@@ -23,7 +23,7 @@ class StockRegister:
 
     def __init__(self, arrivals: Iterable[Arrival] = ()) -> None:
         self._alerts: set[Digest] = set()
-        self._points: set[Digest] = set()
+        self._points: set[tuple[Digest, bool]] = set()
         self._versions: dict[tuple[str, str, int | str], list[DataPoint]] = {}
         for arrival in arrivals:
             self._alerts.add(arrival.alert.id)
@@ -48,7 +48,8 @@ class StockRegister:
 
     def _new(self, points: Iterable[DataPoint]) -> Iterator[DataPoint]:
         for point in points:
-            if point.id not in self._points and not self._is_outranked(point):
+            is_known = (point.id, True) in self._points or (point.id, point.is_triggering) in self._points
+            if not is_known and not self._is_outranked(point):
                 self._add(point)
                 yield point
 
@@ -60,5 +61,5 @@ class StockRegister:
         )
 
     def _add(self, point: DataPoint) -> None:
-        self._points.add(point.id)
+        self._points.add((point.id, point.is_triggering))
         self._versions.setdefault((point.survey, point.kind, point.native), []).append(point)

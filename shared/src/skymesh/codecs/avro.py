@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import cramjam
 import fastavro
+import fastavro.schema
 
 from skymesh.codecs.avro_decoder import CorruptRecordError, Decoder, compile_decoder, read_bytes, read_long
 from skymesh.errors import UndecodableAlertError
@@ -31,6 +32,13 @@ _DAMAGE = (CorruptRecordError, IndexError, struct.error, UnicodeDecodeError, EOF
 
 Tables = tuple[tuple[str, tuple[str, ...]], ...]
 """Lists of records to read as tuples: (field of the record, columns)."""
+
+
+# What a schema that is none makes its readers raise.
+_NO_SCHEMA = (
+    KeyError, TypeError, AttributeError, ValueError, RecursionError, fastavro.schema.SchemaParseException,
+    fastavro.schema.UnknownType,
+)  # fmt: skip
 
 
 class Header:
@@ -50,10 +58,19 @@ class Header:
         self._decoders: dict[Tables, Decoder] = {}
 
     def decoder(self, tables: Tables) -> Decoder:
-        """Return the decoder of the schema's records, compiled where it can be."""
+        """Return the decoder of the schema's records, compiled where it can be.
+
+        Raises
+        ------
+        UndecodableAlertError
+            If the schema is none.
+        """
         if tables not in self._decoders:
-            compiled = compile_decoder(self.schema, dict(tables))
-            self._decoders[tables] = compiled or _general_decoder(self.schema, tables)
+            try:
+                compiled = compile_decoder(self.schema, dict(tables))
+                self._decoders[tables] = compiled or _general_decoder(self.schema, tables)
+            except _NO_SCHEMA as error:
+                raise UndecodableAlertError(f"no valid Avro schema ({type(error).__name__})") from error
         return self._decoders[tables]
 
 
@@ -220,7 +237,7 @@ def _general_decoder(schema: Any, tables: Tables) -> Decoder:
         for name, columns in tables:
             rows = record.get(name)
             if rows is not None:
-                record[name] = [tuple(row.get(column) for column in columns) for row in rows]
+                record[name] = [row and tuple(row.get(column) for column in columns) for row in rows]
         return record, stream.tell()
 
     return decode

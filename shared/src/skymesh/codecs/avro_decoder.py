@@ -240,17 +240,17 @@ class _Source:
             item = self.add(kind["items"], namespace, columns)
             yield f"{target}, p = read_items(data, p, {item})"
         elif name == "record" and isinstance(kind, dict):
-            yield f"{target}, p = {self.add(kind, namespace)}(data, p)"
+            yield f"{target}, p = {self.add(kind, namespace, columns)}(data, p)"
         elif isinstance(kind, dict) and name in _PRIMITIVES:
             yield from self._value((target, name, None), namespace)
         else:
-            yield from self._named(str(name), target, namespace)
+            yield from self._named(str(name), target, namespace, columns)
 
-    def _named(self, name: str, target: str, namespace: str) -> Iterator[str]:
+    def _named(self, name: str, target: str, namespace: str, columns: _Columns | None) -> Iterator[str]:
         full_name = _full_name(name, namespace)
         if full_name not in self._records or full_name in self._open:
             raise UnsupportedSchemaError(name)
-        yield f"{target}, p = {self.add(self._records[full_name][1], namespace)}(data, p)"
+        yield f"{target}, p = {self.add(self._records[full_name][1], namespace, columns)}(data, p)"
 
     def _union(self, field: _Field, namespace: str) -> Iterator[str]:
         target, branches, columns = field

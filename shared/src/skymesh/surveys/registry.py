@@ -58,7 +58,10 @@ _KNOWN: dict[int, tuple[Header, Survey, Tables]] = {}
 
 def _find(schema: Any) -> tuple[Survey, Tables]:
     for survey in installed().values():
-        tables = survey.tables(schema)
+        try:
+            tables = survey.tables(schema)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UnknownSchemaError(f"no valid Avro schema ({type(error).__name__})") from error
         if tables is not None:
             return survey, tables
     name = schema.get("name", "?") if isinstance(schema, dict) else str(schema)

@@ -11,6 +11,7 @@ from skymesh.model.execution import (
     Outcome,
     Result,
     Settled,
+    SettledResult,
     UnitRef,
     View,
     content_digest,
@@ -142,11 +143,11 @@ def view(number: int, *, run: Digest = RUN, channel: str = CHANNEL) -> View:
 
 def settled(number: int, *, run: Digest = RUN) -> Settled:
     """Return what was settled at the n-th alert."""
-    result: dict[str, tuple[Digest, Outcome, Digest]] = {
-        "decline": (digest_of("result", number), "ok", REF.code)
-    }
-    stock, told = STOCKS[number % len(STOCKS)], {CHANNEL: {digest_of("state", number): result}}
-    return Settled(run, place(number), stock, alert_id("ztf", number), told)
+    told = SettledResult(digest_of("result", number), "ok", digest_of("digest", number), is_transient=False)
+    by_state = {digest_of("state", number): {"decline": told}}
+    return Settled(
+        run, place(number), STOCKS[number % len(STOCKS)], alert_id("ztf", number), {CHANNEL: by_state}
+    )
 
 
 def entry(number: int, *, run: Digest = RUN, tier: str = "t2") -> JournalEntry:

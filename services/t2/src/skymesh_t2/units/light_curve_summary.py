@@ -10,6 +10,9 @@ from skymesh.lightcurve import mag_of_flux
 from skymesh.units import Analyser, DataPoints, LightCurve, MissingInputError, Result
 
 
+_CIRCLE_DEG = 360.0
+
+
 class Summary(Result, frozen=True):
     """A light curve at a glance.
 
@@ -115,13 +118,19 @@ class LightCurveSummary(Analyser):
 
 
 def mean_position_deg(points: DataPoints) -> tuple[float, float]:
-    """Return the mean position of the detections (ICRS, degrees), right across 0h and at the poles.
+    """Return the mean position of the detections (ICRS, degrees), right across 0h; NaN without any.
 
     The mean is taken over unit vectors.
     """
-    ra, dec = (np.radians(angle) for angle in points.detections.positions_deg)
+    ra_deg, dec_deg = points.detections.positions_deg
+    has_both = np.isfinite(ra_deg) & np.isfinite(dec_deg)
+    ra, dec = np.radians(ra_deg[has_both]), np.radians(dec_deg[has_both])
+    if not len(ra):
+        return math.nan, math.nan
     x, y, z = (np.cos(dec) * np.cos(ra)).mean(), (np.cos(dec) * np.sin(ra)).mean(), np.sin(dec).mean()
-    return math.degrees(math.atan2(y, x)) % 360, math.degrees(math.atan2(z, math.hypot(x, y)))
+    mean_ra_deg = math.degrees(math.atan2(y, x)) % 360
+    # The remainder of a tiny negative angle rounds to 360 itself.
+    return mean_ra_deg if mean_ra_deg < _CIRCLE_DEG else 0.0, math.degrees(math.atan2(z, math.hypot(x, y)))
 
 
 def _number(value: float) -> float | None:

@@ -116,7 +116,8 @@ def _ecsv_header(columns: list[str], types: Mapping[str, type]) -> bytes:
     described = []
     for column in columns:
         entry = {"name": column, "datatype": _DATATYPES.get(types.get(column, str), "string")}
-        unit = next((unit for suffix, unit in _UNITS.items() if column.endswith(suffix)), None)
+        parts = column.split(".")
+        unit = next((unit for suffix, unit in _UNITS.items() if any(p.endswith(suffix) for p in parts)), None)
         if unit is not None and entry["datatype"] == "float64":
             entry["unit"] = unit
         described.append(entry)

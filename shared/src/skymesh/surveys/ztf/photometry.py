@@ -23,6 +23,8 @@ from skymesh.surveys.ztf import fields
 ZERO_POINT_NJY_MAG_AB: Final = 31.4
 BANDS: Final = {1: "ztfg", 2: "ztfr", 3: "ztfi"}
 _MISSING_FLUX: Final = -99999.0
+# Beyond it a number is no magnitude; none of its flux would be left.
+_FAINTEST_MAG: Final = 100.0
 _ERR_PER_MAG: Final = math.log(10) / 2.5
 
 Row = tuple[Any, ...]
@@ -66,8 +68,8 @@ def positions_deg(points: Sequence[DataPoint]) -> tuple[Floats, Floats]:
 
 
 def flux_njy(mag_ab: float | None) -> float:
-    """Return the flux of a magnitude; NaN where it is missing, not positive or not finite."""
-    if mag_ab is None or not 0 < mag_ab < math.inf:
+    """Return the flux of a magnitude; NaN where it is missing or no magnitude."""
+    if mag_ab is None or not 0 < mag_ab < _FAINTEST_MAG:
         return math.nan
     return float(10 ** (-0.4 * (mag_ab - ZERO_POINT_NJY_MAG_AB)))
 
@@ -91,7 +93,7 @@ def _forced(row: Row) -> Fluxes:
     counts = _number(row[_F["forcediffimflux"]])
     zero_point = _number(row[_F["magzpsci"]])
     limit, reference = flux_njy(row[_F["diffmaglim"]]), flux_njy(row[_F["magnr"]])
-    if counts == _MISSING_FLUX or not math.isfinite(zero_point):
+    if counts == _MISSING_FLUX or not 0 < zero_point < _FAINTEST_MAG:
         return math.nan, math.nan, limit, reference
     njy_per_count = 10 ** (-0.4 * (zero_point - ZERO_POINT_NJY_MAG_AB))
     return counts * njy_per_count, _number(row[_F["forcediffimfluxunc"]]) * njy_per_count, limit, reference

@@ -91,12 +91,15 @@ def _trigger(candidate: dict[str, Any], candid: int) -> DataPoint:
 
 
 def _history(record: dict[str, Any], object_id: str) -> Iterator[DataPoint]:
-    for row in record.get("prv_candidates") or ():
+    # Brokers write lists whose records may be null.
+    for row in filter(None, record.get("prv_candidates") or ()):
         if row[0] is None:
             yield _limit(_LIMIT_OF_HISTORY(row))
         else:
             yield _detection(row[0], row[1:], is_triggering=False)
-    for row in record.get("fp_hists") or ():
+    for row in filter(None, record.get("fp_hists") or ()):
+        if row[_FORCED_PID] is None:
+            raise InvalidDataPointError("forced photometry without pid")
         yield _point(FORCED, f"{object_id}/{row[_FORCED_PID]}", row, row[_FORCED_JD], row[_FORCED_PROGRAMID])
 
 

@@ -1,0 +1,147 @@
+"""What one may not see occurs nowhere in what one gets: in no state, result, trace, product or error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from skymesh.errors import NotFoundError
+from skymesh.model.alert import Arrival
+from skymesh.model.execution import JournalEntry, Result
+from skymesh.model.ids import text_id
+from skymesh.model.run import ConfigRecord, JobRecord, Run
+from skymesh.model.state import State, StateLink
+from skymesh_local.show import show
+from skymesh_local.trace import trace
+from support.mesh import channel, documents, open_store, run_files, skymesh, write_files, write_job
+from support.packets import container
+from support.planted import AGGREGATES, HIDDEN_STOCK, PLANTED, STOCK, found_in, records
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory):
+    """Folder of a run in which three channels of growing grants see the planted packets."""
+    folder = tmp_path_factory.mktemp("access")
+    write_files(folder / "alerts", {f"{n}.avro": container([item]) for n, item in enumerate(records())})
+    grants = {
+        "public": ["ztf_public"],
+        "partners": ["ztf_public", "ztf_private"],
+        "staff": ["ztf_public", "ztf_private", "ztf_caltech", "ztf_engineering"],
+    }
+    channels = {name: channel(*labels) for name, labels in grants.items()}
+    tables = {
+        f"table_{name}": {"unit": "CandidateTable", "channels": [name], "to": ["file"]} for name in channels
+    }
+    job = write_job(folder / "job.yaml", channels, summarise=tables)
+    run_files(job, folder / "alerts", folder)
+    return folder
+
+
+def _ids(folder):
+    """Return every id of every kind that the store holds, as text."""
+    store = folder / "store.db"
+    ids = {text_id("config", row.id) for row in documents(store, ConfigRecord)}
+    ids |= {text_id("job", row.id) for row in documents(store, JobRecord)}
+    ids |= {text_id("run", row.id) for row in documents(store, Run)}
+    ids |= {text_id("state", row.id) for row in documents(store, State)}
+    ids |= {text_id("result", row.id) for row in documents(store, Result)}
+    ids |= {text_id("journal", row.id) for row in documents(store, JournalEntry)}
+    for row in documents(store, Arrival):
+        ids |= {text_id("alert", row.alert.id), text_id("point", row.trigger)}
+        ids |= {text_id("point", point.id) for point in row.alert.points}
+        ids |= {text_id("cutout", row.alert.cutouts)} if row.alert.cutouts else set()
+    return sorted(ids)
+
+
+def _looks(folder, name):
+    """Return all that a channel can get: texts by what was asked, errors among them."""
+    asked = {f"trace {id_}": (trace, id_) for id_ in _ids(folder)}
+    asked |= {
+        f"show {stock}": (show, stock) for stock in (STOCK, HIDDEN_STOCK, "ZTF21aaaaaaa", "ZTF21aaaaazz")
+    }
+    found = {f"file {path.name}": path.read_text() for path in folder.glob(f"table_{name}.*")}
+    assert len(found) == 2
+    with open_store(folder / "store.db") as embedded:
+        for question, (look, what) in asked.items():
+            found[question] = _answer(look, embedded.store, what, name)
+    return found
+
+
+def _answer(look, store, what, name):
+    """Return what one is told, or the error in one line."""
+    try:
+        return json.dumps(asyncio.run(look(store, what, name)), allow_nan=False)
+    except NotFoundError as error:
+        return str(error)
+
+
+def _leaks(looks):
+    return [(question, found_in(text)) for question, text in looks.items() if found_in(text)]
+
+
+def test_no_planted_value_is_in_anything_that_the_public_channel_gets(mesh):
+    assert _leaks(_looks(mesh, "public")) == []
+
+
+def test_granted_channels_see_what_was_planted(mesh):
+    for name, expected in (("partners", PLANTED.keys() - AGGREGATES), ("staff", PLANTED.keys())):
+        seen = [names for _, names in _leaks(_looks(mesh, name))]
+        assert set.union(*seen) == expected
+
+
+def test_the_public_channel_sees_what_is_public(mesh):
+    looks = _looks(mesh, "public")
+    told = json.loads(looks[f"show {STOCK}"])
+    assert len(told["alerts"]) == 2
+    assert sorted(point["kind"] for point in told["points"]) == ["detection"] * 3 + ["forced", "limit"]
+    assert all(point["labels"] == ["ztf_public"] for point in told["points"])
+    assert {state["channel"] for state in told["states"]} == {"job/public"}
+    summary = next(r["content"] for r in told["results"] if r["unit"] == "LightCurveSummary")
+    assert summary["detections"] > 0
+
+
+def test_states_of_the_public_channel_hold_public_points_alone(mesh):
+    labels = {p.id: p.labels for row in documents(mesh / "store.db", Arrival) for p in row.alert.points}
+    points = {state.id: state.points for state in documents(mesh / "store.db", State)}
+    seen = {"job/public": set(), "job/partners": set()}
+    for link in documents(mesh / "store.db", StateLink):
+        for name in seen.keys() & link.states.keys():
+            held = [point for state in link.states[name] for point in points[state]]
+            seen[name].update(label for point in held for label in labels[point])
+    assert seen == {"job/public": {"ztf_public"}, "job/partners": {"ztf_public", "ztf_private"}}
+
+
+def test_what_is_hidden_and_what_does_not_exist_get_the_same_answer(mesh):
+    hidden = [row for row in documents(mesh / "store.db", Arrival) if row.trigger_labels == ("ztf_private",)]
+    points = [p for row in documents(mesh / "store.db", Arrival) for p in row.alert.points]
+    states = {text_id("state", state.id) for state in documents(mesh / "store.db", State)}
+    looks = _looks(mesh, "public")
+    named = [text_id("alert", row.alert.id) for row in hidden]
+    named += [text_id("point", point.id) for point in points if point.labels != ("ztf_public",)]
+    named += [text_id("cutout", row.alert.cutouts) for row in hidden if row.alert.cutouts]
+    named += [state for state in states if "held_at" not in looks[f"trace {state}"]]
+    kinds = {name.partition(":")[0] for name in named}
+    assert kinds == {"alert", "point", "cutout", "state"}
+    with open_store(mesh / "store.db") as embedded:
+        for name in named:
+            other = f"{name.partition(':')[0]}:{'0' * 32}"
+            unknown = _answer(trace, embedded.store, other, "public")
+            assert looks[f"trace {name}"].replace(name, other) == unknown
+        unknown = _answer(show, embedded.store, STOCK + "x", "public")
+    assert looks[f"show {HIDDEN_STOCK}"].replace(HIDDEN_STOCK, STOCK + "x") == unknown
+
+
+@pytest.mark.parametrize("verb", ["show", "trace"])
+def test_the_command_line_tells_no_difference_either(mesh, verb):
+    (row,) = [row for row in documents(mesh / "store.db", Arrival) if row.stock == HIDDEN_STOCK]
+    hidden, unknown = HIDDEN_STOCK, "ztf:ZTF99zzzzzzz"
+    if verb == "trace":
+        hidden, unknown = text_id("alert", row.alert.id), f"alert:{'0' * 32}"
+    options = ("--store", f"sqlite:{mesh / 'store.db'}", "--channel", "public", "--json")
+    answers = [skymesh(verb, name, *options) for name in (hidden, unknown)]
+    assert [answer.returncode for answer in answers] == [2, 2]
+    assert answers[0].stdout == answers[1].stdout == ""
+    assert answers[0].stderr.replace(hidden, "X") == answers[1].stderr.replace(unknown, "X")
+    assert skymesh(verb, hidden, *options[:2], "--channel", "partners", "--json").returncode == 0

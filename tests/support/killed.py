@@ -1,0 +1,73 @@
+"""Runs the embedded mesh and strikes it down at given places: one child for each, forked from one process.
+
+Arguments: the settings as JSON, then places, each with the run's own folder: ``FOLDER=t1 stored`` strikes
+at the second time a tier has done that step, ``FOLDER=123`` at the n-th statement on the store's file.
+Prints the number of statements of a run that was not struck.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import skymesh_local.app
+import skymesh_local.run
+from skymesh.telemetry.logs import configure_logs
+from skymesh_local.settings import RunSettings
+
+TIME = 2
+
+
+class Striker:
+    def __init__(self, place):
+        self._place = place
+        self.steps = 0
+        self.statements = 0
+
+    def step(self, name):
+        self.steps += name == self._place
+        if self.steps == TIME:
+            os._exit(7)
+
+    def statement(self, _):
+        self.statements += 1
+        if str(self.statements) == self._place:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_struck(settings, folder, place):
+    striker = Striker(place)
+    opening = skymesh_local.app.open_embedded
+
+    def open_watched(path, **more):
+        embedded = opening(path, **more)
+        embedded.bus._file.connection.set_trace_callback(striker.statement)
+        return embedded
+
+    skymesh_local.run.open_embedded = open_watched
+    loop = skymesh_local.app.TierLoop
+    skymesh_local.app.TierLoop = functools.partial(loop, checkpoint=striker.step)
+    settings = {**settings, "alerts": tuple(map(Path, settings["alerts"])), "out": Path(folder)}
+    asyncio.run(skymesh_local.run.run_job(RunSettings(**settings)))
+    print(striker.statements, flush=True)  # noqa: T201 - the tests read it
+
+
+def main():
+    configure_logs("error")
+    settings = json.loads(sys.argv[1])
+    for argument in sys.argv[2:]:
+        folder, _, place = argument.rpartition("=")
+        child = os.fork()
+        if child == 0:
+            run_struck(settings, folder, place)
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+if __name__ == "__main__":
+    main()
