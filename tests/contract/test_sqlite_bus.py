@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from skymesh.bus.bus import Outgoing
-from skymesh.testing.bus_contract import BusContract, outgoing, take
+from skymesh.testing.bus_contract import BusContract
+from skymesh.testing.bus_records import outgoing, take
 from support.sqlite_mesh import open_bus
 
 TESTS = Path(__file__).parents[1]

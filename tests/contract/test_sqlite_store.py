@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -42,14 +44,31 @@ class TestSqliteStore(StoreContract):
 
         assert self.on(address, work) == STAMPS
 
-    def test_a_file_of_another_layout_is_refused(self, tmp_path):
-        file = SqliteFile(tmp_path / "store")
-        file.connection.execute("PRAGMA user_version = 99")
-        file.close()
-        with pytest.raises(SettingsError, match="99"):
-            SqliteFile(tmp_path / "store")
+    def test_a_file_of_another_layout_is_refused(self, address):
+        async def write(store):
+            await store.write([cutouts()])
 
-    def test_a_file_that_is_no_store_is_refused(self, tmp_path):
-        (tmp_path / "store").write_text("no database, but long enough to look like one " * 50)
+        self.on(address, write)
+        with closing(sqlite3.connect(address)) as file:
+            file.execute("PRAGMA user_version = 99")
+        with pytest.raises(SettingsError, match="99"):
+            self.on(address, write)
+
+    def test_a_file_that_is_no_store_is_refused_and_left_alone(self, tmp_path):
+        text = "no database, but long enough to look like one " * 50
+        (tmp_path / "store").write_text(text)
         with pytest.raises(SettingsError):
             SqliteFile(tmp_path / "store")
+        assert (tmp_path / "store").read_text() == text
+
+    def test_a_database_of_somebody_else_is_refused_and_left_alone(self, address):
+        with closing(sqlite3.connect(address)) as file:
+            file.execute("CREATE TABLE states (mine INTEGER)")
+
+        async def write(store):
+            await store.write([cutouts()])
+
+        with pytest.raises(SettingsError):
+            self.on(address, write)
+        with closing(sqlite3.connect(address)) as file:
+            assert file.execute("SELECT name FROM sqlite_master").fetchall() == [("states",)]

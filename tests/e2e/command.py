@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,9 +69,28 @@ class Forks:
             env=environment(),
         )  # fmt: skip
 
-    def __call__(self, *arguments: object, cwd: Path) -> Done:
-        """Run a command to its end; one that takes too long is killed by SIGALRM."""
-        request = {"arguments": [str(argument) for argument in arguments], "cwd": str(cwd)}
+    def __call__(
+        self, *arguments: object, cwd: Path, path: Sequence[Path] = (), file_bytes: int | None = None
+    ) -> Done:
+        """Run a command to its end; one that takes too long is killed by SIGALRM.
+
+        Parameters
+        ----------
+        *arguments
+            Of the command.
+        cwd
+            Its folder.
+        path
+            Further folders to import from.
+        file_bytes
+            No file may grow beyond this: a disk that is full.
+        """
+        request = {
+            "arguments": [str(argument) for argument in arguments],
+            "cwd": str(cwd),
+            "path": [str(folder) for folder in path],
+            "file_bytes": file_bytes,
+        }
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
         return Done(*json.loads(self._server.stdout.readline()))
@@ -81,9 +100,9 @@ class Forks:
         self._server.communicate(timeout=PATIENCE_S)
 
 
-def audit(store: Path, *, cwd: Path) -> dict[str, Any]:
+def audit(store: Path, *, cwd: Path, command: Callable[..., Done] = skymesh) -> dict[str, Any]:
     """Audit a finished run, and check that its numbers add up."""
-    done = skymesh("audit", "--store", f"sqlite:{store}", "--final", "--json", cwd=cwd)
+    done = command("audit", "--store", f"sqlite:{store}", "--final", "--json", cwd=cwd)
     assert (done.code, done.err) == (0, ""), done
     told = done.json
     packets = told["packets"]

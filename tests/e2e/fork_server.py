@@ -8,7 +8,7 @@ import resource
 import signal
 import sys
 import tempfile
-from typing import IO
+from typing import IO, Any
 
 from skymesh_local.cli import main
 
@@ -16,13 +16,16 @@ SECONDS = 20
 BYTES = 3 << 30
 
 
-def become_command(arguments: list[str], cwd: str, streams: list[IO[bytes]]) -> None:
+def become_command(request: dict[str, Any], streams: list[IO[bytes]]) -> None:
     """Turn this child into the command: bounded in time and memory, so that a bomb ends it alone."""
     for number, stream in enumerate(streams):
         os.dup2(stream.fileno(), number)
-    os.chdir(cwd)
-    sys.argv = ["skymesh", *arguments]
+    os.chdir(request["cwd"])
+    sys.path[:0] = request["path"]
+    sys.argv = ["skymesh", *request["arguments"]]
     resource.setrlimit(resource.RLIMIT_AS, (BYTES, BYTES))
+    if request["file_bytes"] is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_bytes"], request["file_bytes"]))
     signal.alarm(SECONDS)
 
 
@@ -36,14 +39,19 @@ def serve() -> None:
     """Answer requests until stdin ends; a child goes on to `main` instead."""
     for line in sys.stdin:
         request = json.loads(line)
-        with tempfile.TemporaryFile() as nothing, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with (
+            tempfile.TemporaryFile() as nothing,
+            tempfile.TemporaryFile() as out,
+            tempfile.TemporaryFile() as err,
+        ):
             child = os.fork()
             if child == 0:
-                become_command(request["arguments"], request["cwd"], [nothing, out, err])
+                become_command(request, [nothing, out, err])
                 return
             _, status = os.waitpid(child, 0)
             answer = [os.waitstatus_to_exitcode(status), text_of(out), text_of(err)]
-        print(json.dumps(answer), flush=True)
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
     os._exit(0)
 
 

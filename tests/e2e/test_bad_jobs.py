@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from e2e.command import only, skymesh
 
 JOB = """\
@@ -68,8 +69,10 @@ MISTAKES = {
     "a parameter that is NaN": (with_filter("{unit: SampleFilter, config: {rate: .nan}}"), ["rate", "nan"]),
     "a parameter that is infinite": (
         with_analyse("{d: {unit: FastDecliner, config: {max_gap_days: .inf}}}"), ["max_gap_days", "inf"]),
-    "a number of 5000 digits": (with_filter("{unit: SampleFilter, config: {rate: %s}}" % ("9" * 5000)), [":5"]),
-    "an unknown label": (JOB.replace("ztf_public", "ztf_secret"), ["channels.a.access", "'ztf_secret'", "ztf_public"]),
+    "a number of 5000 digits": (
+        with_filter(f"{{unit: SampleFilter, config: {{rate: {'9' * 5000}}}}}"), [":5"]),
+    "an unknown label": (
+        JOB.replace("ztf_public", "ztf_secret"), ["channels.a.access", "'ztf_secret'", "ztf_public"]),
     "no label": (JOB.replace("[ztf_public]", "[]"), ["channels.a.access"]),
     "a label that is no list": (JOB.replace("[ztf_public]", "ztf_public"), ["channels.a.access"]),
     "a boolean that is none": (JOB + "    follow: maybe\n", ["channels.a.follow", "maybe"]),
@@ -80,9 +83,11 @@ MISTAKES = {
         JOB + "summarise: {t: {unit: CandidateTable, channels: [zz], to: [file]}}\n",
         ["summarise.t.channels", "'zz'"]),
     "a summary of one channel twice": (
-        JOB + "summarise: {t: {unit: CandidateTable, channels: [a, a], to: [file]}}\n", ["summarise.t.channels"]),
+        JOB + "summarise: {t: {unit: CandidateTable, channels: [a, a], to: [file]}}\n",
+        ["summarise.t.channels"]),
     "a summary to an unknown outlet": (
-        JOB + "summarise: {t: {unit: CandidateTable, channels: [a], to: [fax]}}\n", ["summarise.t.to", "'fax'"]),
+        JOB + "summarise: {t: {unit: CandidateTable, channels: [a], to: [fax]}}\n",
+        ["summarise.t.to", "'fax'"]),
     "an unknown ${parameter}": (
         with_filter('{unit: SampleFilter, config: {rate: "${nope}"}}'),
         ["channels.a.filter.config.rate", "${nope}"]),

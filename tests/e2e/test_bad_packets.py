@@ -1,4 +1,4 @@
-"""Packets that cannot be used become dead letters with a reason; all others go their way, and the accounts balance."""
+"""Packets that cannot be used become dead letters with a reason; all others go their way."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import json
 import math
 import os
 import random
+import re
 import tarfile
 from typing import NamedTuple
 
 import fastavro
 import pytest
-from e2e.command import audit, skymesh, write_files
-from support.packets import JD, candidate, container, detection, forced, limit, packet, record
 
+from e2e.command import audit, skymesh, write_files
 from skymesh.surveys.ztf.packet_schema import PACKET_SCHEMA
+from support.packets import JD, candidate, container, detection, forced, limit, packet, record
 
 GOOD = packet(object_id="ZTF21goodone", jd_utc=JD + 1)
 ONE = packet(history=[detection(), limit()], cutouts=True)
@@ -145,22 +146,21 @@ SCHEMAS_DAMAGED = {
 
 @pytest.fixture(scope="module")
 def bad(tmp_path_factory):
-    """A run over a folder of bad files, with a good one among them: its numbers, accounts and dead letters."""
+    """A run over a folder of bad files, with a good one among them."""
     folder = tmp_path_factory.mktemp("bad")
     files = {name: data for name, (data, _) in BAD.items()}
     write_files(folder / "packets", {**files, "deep/er/good.avro": GOOD})
-    return run_and_trace(folder, folder / "packets")
+    return run_and_trace(skymesh, folder, folder / "packets")
 
 
-def run_and_trace(folder, *paths):
-    """Run over paths; return numbers, sources by name, and dead letters by name, after an audit."""
-    alerts = [argument for path in paths for argument in ("--alerts", path)]
-    done = skymesh("run", "survey_summary", *alerts, "--out", "out", "--json", cwd=folder)
+def run_and_trace(command, folder, path):
+    """Run over a path; return numbers, sources by name, and dead letters by name, after an audit."""
+    done = command("run", "survey_summary", "--alerts", path, "--out", "out", "--json", cwd=folder)
     assert done.code == 0, done
     assert "Traceback" not in done.err
     store = folder / "out" / "store.db"
-    assert audit(store, cwd=folder)["digest"] == done.json["digest"]
-    run = skymesh("trace", done.json["run"], "--store", f"sqlite:{store}", "--json", cwd=folder).json
+    assert audit(store, cwd=folder, command=command)["digest"] == done.json["digest"]
+    run = command("trace", done.json["run"], "--store", f"sqlite:{store}", "--json", cwd=folder).json
     sources = {source["name"].rpartition("/packets/")[2]: source for source in run["sources"]}
     letters = {}
     for letter in run["dead_letters"]:
@@ -204,9 +204,7 @@ def test_dead_letters_are_one_warning_for_all(bad):
 @pytest.mark.parametrize("name", SCHEMAS_DAMAGED)
 def test_a_schema_that_is_none_is_a_dead_letter(forks, tmp_path, name):
     write_files(tmp_path / "packets", {"bad.avro": SCHEMAS_DAMAGED[name], "good.avro": GOOD})
-    done = forks(
-        "run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path
-    )  # fmt: skip
+    done = forks("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
     assert done.code == 0, done.err[-500:]
     alerts = done.json["alerts"]
     assert (alerts["read"], alerts["published"], alerts["dead"]) == (2, 1, 1)
@@ -219,18 +217,18 @@ def test_records_of_no_bytes_do_not_run_for_ever(forks, tmp_path):
     assert done.json["alerts"]["published"] == 1
 
 
-def test_a_flipped_bit_anywhere_spoils_at_most_its_own_packet(tmp_path):
+def test_a_flipped_bit_anywhere_spoils_at_most_its_own_packet(forks, tmp_path):
     rng = random.Random(7)
     places = [rng.randrange(4, len(ONE)) for _ in range(300)]
     files = {f"{n:03d}.avro": flipped(ONE, place, 1 << rng.randrange(8)) for n, place in enumerate(places)}
     write_files(tmp_path / "packets", {**files, "good.avro": GOOD})
-    done, sources, _ = run_and_trace(tmp_path, tmp_path / "packets")
+    done, sources, _ = run_and_trace(forks, tmp_path, tmp_path / "packets")
     assert sources["good.avro"]["published"] == 1
     assert len(sources) == 301
     assert done.json["alerts"]["dead"] >= 50
 
 
-def test_no_number_in_a_packet_stops_the_run(tmp_path):
+def test_no_number_in_a_packet_stops_the_run(forks, tmp_path):
     """NaN, infinities and the largest floats in every field of every record, one at a time."""
     values = (math.nan, math.inf, -math.inf, 3e38, -3e38)
     files = {}
@@ -246,24 +244,26 @@ def test_no_number_in_a_packet_stops_the_run(tmp_path):
                 records.append(record(object_id=f"ZTF21{kind}x{name}x{number}", **where))
             files[f"{kind}_{name}.avro"] = container(records)
     write_files(tmp_path / "packets", files)
-    done, sources, letters = run_and_trace(tmp_path, tmp_path / "packets")
+    done, sources, letters = run_and_trace(forks, tmp_path, tmp_path / "packets")
     alerts = done.json["alerts"]
     assert alerts["read"] == 5 * len(files)
     assert {letter["code"] for of_file in letters.values() for letter in of_file} == {INVALID}
     # Only what places a measurement in time, or an object in the sky, must be a sane number.
     assert set(letters) == {
-        "trigger_jd.avro", "trigger_ra.avro", "trigger_dec.avro", "history_jd.avro", "limit_jd.avro", "forced_jd.avro",
+        "trigger_jd.avro", "trigger_ra.avro", "trigger_dec.avro",
+        "history_jd.avro", "limit_jd.avro", "forced_jd.avro",
     }  # fmt: skip
     assert all(sources[name]["dead"] in {3, 4, 5} for name in letters)
     assert all(unit["failed"] == 0 for unit in done.json["units"].values())
-    with (tmp_path / "out" / "candidates.csv").open() as table:
-        assert "inf" not in table.read().lower().replace("infl", "")
+    assert not {"inf", "-inf", "nan"} & set(
+        re.split(r"[,\s]", (tmp_path / "out" / "candidates.csv").read_text())
+    )
 
 
-def test_a_history_of_ten_thousand_points_is_one_alert_like_any_other(tmp_path):
+def test_a_history_of_ten_thousand_points_is_one_alert_like_any_other(forks, tmp_path):
     history = [detection(jd_utc=JD - n / 100, candid=10_000 + n) for n in range(1, 10_001)]
     write_files(tmp_path / "packets", {"big.avro": packet(history=history), "good.avro": GOOD})
-    done, _, _ = run_and_trace(tmp_path, tmp_path / "packets")
+    done, _, _ = run_and_trace(forks, tmp_path, tmp_path / "packets")
     assert done.json["alerts"]["accepted"] == 2
     assert done.json["datapoints"] == 10_002
     assert {unit["ok"] for unit in done.json["units"].values()} == {2}
@@ -285,7 +285,9 @@ NIGHT = {
 }
 
 
-@pytest.mark.parametrize("ending, mode", [(".tar", "w"), (".tar.gz", "w:gz"), (".tgz", "w:gz"), (".tar.xz", "w:xz")])
+@pytest.mark.parametrize(
+    "ending, mode", [(".tar", "w"), (".tar.gz", "w:gz"), (".tgz", "w:gz"), (".tar.xz", "w:xz")]
+)
 def test_a_tar_is_read_like_the_folder_it_was_made_from(forks, tmp_path, ending, mode):
     write_files(tmp_path / "folder", NIGHT)
     write_tar(tmp_path / f"packets{ending}", dict(reversed(NIGHT.items())), mode)
@@ -297,7 +299,7 @@ def test_a_tar_is_read_like_the_folder_it_was_made_from(forks, tmp_path, ending,
     assert (one.err, other.err) == ("", "")
 
 
-def test_junk_in_a_tar_is_dead_or_no_packet_and_leaves_no_file(tmp_path):
+def test_junk_in_a_tar_is_dead_or_no_packet_and_leaves_no_file(forks, tmp_path):
     path = tmp_path / "packets" / "junk.tar"
     members = {"README.txt": b"hello", ".DS_Store": b"x", "night/._0.avro": b"x",
                "/etc/absolute.avro": b"x", "../../above.avro": b"x"}  # fmt: skip
@@ -308,7 +310,7 @@ def test_junk_in_a_tar_is_dead_or_no_packet_and_leaves_no_file(tmp_path):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
-    done, sources, letters = run_and_trace(tmp_path, path)
+    done, _, letters = run_and_trace(forks, tmp_path, path)
     assert {name.partition("!")[2] for name in letters} == {
         "README.txt", "/etc/absolute.avro", "../../above.avro",
     }  # fmt: skip
@@ -355,14 +357,10 @@ def test_a_damaged_tar_counts_its_tail_as_one_that_is_dead(forks, tmp_path, name
     assert forks("audit", "--store", "sqlite:out/store.db", "--final", cwd=tmp_path).code == 0
 
 
-def test_a_name_that_is_not_utf8_is_read_like_any_other(tmp_path):
-    folder = os.fsencode(tmp_path) + b"/packets/nuit-d'\xe9t\xe9"
-    os.makedirs(folder)
-    with open(folder + b"/\xff.avro", "wb") as stream:
-        stream.write(GOOD)
-    done = skymesh(
-        "run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path
-    )  # fmt: skip
+def test_a_name_that_is_not_utf8_is_read_like_any_other(forks, tmp_path):
+    name = os.fsdecode(b"nuit-d'\xe9t\xe9/\xff.avro")
+    write_files(tmp_path / "packets", {name: GOOD})
+    done = forks("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.json["alerts"]["published"] == 1
-    audit(tmp_path / "out" / "store.db", cwd=tmp_path)
+    audit(tmp_path / "out" / "store.db", cwd=tmp_path, command=forks)

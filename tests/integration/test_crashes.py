@@ -29,6 +29,10 @@ STEPS = [
     for tier in ("t0", "t1", "t2", "t3", "provenance")
     for step in ("read", "stored", "committed")
 ]
+TABLES = (
+    "records", "cutouts", "source_counts", "dead_letters", "logs", "configs", "runs", "journal", "views",
+    "products",
+)  # fmt: skip
 SUMMARY = {"table": {"unit": "CandidateTable", "channels": ["public", "staff"], "to": ["file"]}}
 
 
@@ -73,11 +77,20 @@ def test_a_run_that_ended_at_a_step_goes_on_to_the_same_rows(night, struck_at_st
     _assert_equal_rows(out, rows)
 
 
+@pytest.mark.parametrize("table", TABLES)
+def test_a_run_struck_behind_a_table_goes_on_to_the_same_rows(night, tmp_path, table):
+    folder, job, numbers, rows = night
+    assert _strike(night, {tmp_path: f"after {table}"}) == []
+    assert _audited(tmp_path) == []
+    assert constant(run_files(job, folder / "alerts", tmp_path, batch_records=BATCH)) == numbers
+    _assert_equal_rows(tmp_path, rows)
+
+
 def test_a_run_struck_at_any_statement_goes_on_to_the_same_rows(night, tmp_path):
     folder, job, numbers, rows = night
     (count,) = _strike(night, {tmp_path / "never": 0})
     draw = random.Random(20240210)
-    places = {tmp_path / str(n): draw.randrange(1, int(count)) for n in range(24)}
+    places = {tmp_path / str(n): draw.randrange(1, int(count)) for n in range(20)}
     assert len(_strike(night, places)) <= 1  # the number of statements may shrink a little between runs
     for out, place in places.items():
         audited = _audited(out)

@@ -1,7 +1,8 @@
 """Runs the embedded mesh and strikes it down at given places: one child for each, forked from one process.
 
 Arguments: the settings as JSON, then places, each with the run's own folder: ``FOLDER=t1 stored`` strikes
-at the second time a tier has done that step, ``FOLDER=123`` at the n-th statement on the store's file.
+at the second time a tier has done that step, ``FOLDER=123`` at the n-th statement on the store's file,
+``FOLDER=after runs`` when the next transaction begins behind one that wrote to a table.
 Prints the number of statements of a run that was not struck.
 """
 
@@ -28,15 +29,17 @@ class Striker:
         self._place = place
         self.steps = 0
         self.statements = 0
+        self._is_behind = False
 
     def step(self, name):
         self.steps += name == self._place
         if self.steps == TIME:
             os._exit(7)
 
-    def statement(self, _):
+    def statement(self, text):
         self.statements += 1
-        if str(self.statements) == self._place:
+        self._is_behind |= self._place == f"after {text.partition(' INTO ')[2].partition(' ')[0]}"
+        if str(self.statements) == self._place or (self._is_behind and text.startswith("BEGIN")):
             os.kill(os.getpid(), signal.SIGKILL)
 
 

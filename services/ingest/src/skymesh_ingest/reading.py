@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Tables, iter_records
+from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Tables, iter_records, iter_undecoded
 from skymesh.errors import PacketError, UnknownSchemaError
 from skymesh.model.alert import Source
 from skymesh.surveys import registry
@@ -98,10 +97,13 @@ def read_packets(container: Container) -> Iterator[Packet | Unreadable]:
 
 
 def _foreign(container: Container, error: UnknownSchemaError) -> Iterator[Unreadable]:
-    """Yield each record of a container of a foreign schema as unreadable; at least one."""
+    """Yield each record of a container of a foreign schema as unreadable, undecoded; at least one."""
     number = -1
-    with contextlib.suppress(PacketError):
-        for number, item in enumerate(iter_records(container.data, lambda _: ())):
-            yield Unreadable(Source(container.name, number), error, item.payload)
+    for number, item in enumerate(iter_undecoded(container.data)):
+        source = Source(container.name, number)
+        if isinstance(item, Damage):
+            yield Unreadable(source, item.error, item.payload)
+        else:
+            yield Unreadable(source, error, item)
     if number < 0:
         yield Unreadable(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])

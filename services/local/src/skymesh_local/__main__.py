@@ -1,5 +1,17 @@
-"""``python -m skymesh_local`` is the command ``skymesh``."""
+"""``python -m skymesh_local`` is the command ``skymesh``; an interrupt while it loads is no traceback."""
 
-from skymesh_local.cli import main
+import sys
 
-main()
+
+def main() -> None:
+    """Load the command line and run it."""
+    try:
+        from skymesh_local.cli import main as run
+    except KeyboardInterrupt:
+        sys.stderr.write("skymesh: stopped; the same command again goes on\n")
+        sys.exit(130)
+    run()
+
+
+if __name__ == "__main__":
+    main()

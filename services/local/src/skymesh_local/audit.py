@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skymesh.codecs import wire
-from skymesh.model.execution import JournalEntry, journal_id
+from skymesh.model.execution import JournalEntry, count_lines, journal_id
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
 from skymesh.runtime.topics import ACCEPTED, ALERTS, PROVENANCE, RESULTS, STATES, topic_of
@@ -22,6 +22,8 @@ from skymesh_local.digests import run_digests
 
 READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 _MOST_HOLES = 200
+# What entries count beside the outcomes of their lines.
+_NO_OUTCOMES = frozenset({"memoised", "points"})
 _RECORDS, _BYTES = 1000, 64 << 20
 
 
@@ -172,6 +174,12 @@ def _tiling_holes(run: Run, journal: Journal) -> list[str]:
     for entry in journal.entries:
         place = (entry.tier, entry.channel, entry.instance)
         right = journal_id(run.id, *place, entry.partition, entry.first, entry.end)
+        if any(
+            entry.counts.get(outcome, 0) != count for outcome, count in count_lines(entry.lines).items()
+        ) or len(entry.lines) != sum(
+            count for outcome, count in entry.counts.items() if outcome not in _NO_OUTCOMES
+        ):
+            holes.append(f"journal:{entry.id.hex()} has other lines than it counts")
         if entry.id != right:
             holes.append(f"journal:{entry.id.hex()} is not the digest of its place")
         if entry.end > entry.first:

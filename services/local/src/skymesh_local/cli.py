@@ -6,9 +6,9 @@ import asyncio
 import gc
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -27,6 +27,7 @@ from skymesh_local.trace import trace as trace_id
 
 T = TypeVar("T")
 _GC_THRESHOLD = 100_000
+STOPPED = "stopped; the same command again goes on"
 # The class of all mistakes in options and arguments; typer names only this one of its children.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 
@@ -75,7 +76,7 @@ def run(
     # A run makes many small records that live for one step: looking for cycles in them is wasted.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    finished = asyncio.run(run_job(settings))
+    finished = _run(run_job(settings))
     if as_json:
         _print_json(finished.numbers)
     else:
@@ -164,7 +165,14 @@ def _looked(url: str, look: Callable[[Embedded], Awaitable[T]]) -> T:
         finally:
             await embedded.close()
 
-    return asyncio.run(work())
+    return _run(work())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        _fail((STOPPED,), 130)
 
 
 def main() -> None:
@@ -180,8 +188,8 @@ def main() -> None:
         _fail((str(error),), 2)
     except MeshError as error:
         _fail((str(error),), 1)
-    except KeyboardInterrupt:
-        _fail(("stopped; the same command again goes on",), 130)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail((STOPPED,), 130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -192,7 +200,7 @@ def _said(error: Exception) -> str:
     return str(said())
 
 
-def _fail(lines: tuple[str, ...], code: int) -> None:
+def _fail(lines: tuple[str, ...], code: int) -> NoReturn:
     for line in lines:
         shown = "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in line)
         print(f"skymesh: {shown}", file=sys.stderr)

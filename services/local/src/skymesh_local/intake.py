@@ -7,6 +7,7 @@ To know it, all must have been read; until then the alerts lie in a temporary fi
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -77,6 +78,8 @@ class Intake:
 
     async def _process(self) -> None:
         """Let the tier decide on the packets at hand; its alerts go to the spool, to be sorted."""
+        # The event loop gets its turn: an interrupt is heard between two batches.
+        await asyncio.sleep(0)
         batch = Batch(0, 0, 0, (), tuple(self._packets))
         self._packets = []
         outcome = self._tier.process(batch, Found())

@@ -142,7 +142,6 @@ def describe_alert(arrival: Arrival, sight: Sight) -> dict[str, Any]:
         "labels": list(arrival.trigger_labels),
         "is_duplicate": arrival.is_duplicate,
         "packet": str(alert.source),
-        "record": f"record:{alert.record.hex()}",
         "cutout": None if alert.cutouts is None else f"cutout:{alert.cutouts.hex()}",
         "attributes": alert.attributes,
         "values": alert.values,
@@ -150,8 +149,9 @@ def describe_alert(arrival: Arrival, sight: Sight) -> dict[str, Any]:
     if sight.sees_all_of(alert.survey):
         described["aggregates"] = alert.aggregates
     if not sight.channel:
-        # Offsets count the alerts of everyone.
+        # Offsets count the alerts of everyone, and the digest of a record covers hidden points.
         described["log"] = f"log:{arrival.log.hex()}"
+        described["record"] = f"record:{alert.record.hex()}"
         described["position"] = str(arrival.position)
     return described
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import lzma
 import mmap
 import os
@@ -9,7 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple, Self, cast
 
 from skymesh.errors import SettingsError, UndecodableAlertError
 from skymesh.model.alert import Source
@@ -101,14 +103,43 @@ def _mapped(path: Path) -> Iterator[Container]:
 
 
 def _members(path: Path) -> Iterator[Container | Unreadable]:
+    name = name_of(path)
     try:
-        with tarfile.open(path, "r|*") as archive:
-            for member in archive:
-                stream = archive.extractfile(member) if member.isfile() else None
-                if stream is not None and _is_packet(member.name):
-                    yield Container(f"{name_of(path)}!{member.name}", stream.read())
+        with _plain(path) as plain:
+            with tarfile.open(fileobj=plain, mode="r|", tarinfo=_StrictHeader) as archive:
+                for member in archive:
+                    stream = archive.extractfile(member) if member.isfile() else None
+                    if stream is not None and _is_packet(member.name):
+                        yield Container(f"{name}!{member.name}", stream.read())
+            while plain.read(_MAPPED_BYTES):
+                """To the very end: there compressed files keep their checksum."""
     except (tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError) as error:
-        yield _unreadable(name_of(path), f"damaged tar: {' '.join(str(error).split())}")
+        yield _unreadable(name, f"damaged tar: {' '.join(str(error).split())}")
+
+
+class _StrictHeader(tarfile.TarInfo):
+    """A member's header; one that is damaged or cut off is an error, not the end of the archive."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":
+                raise  # a block of zeros: the end as it should be
+            raise tarfile.ReadError(str(error) or "it ends without an end mark") from None
+
+
+def _plain(path: Path) -> IO[bytes]:
+    """Open a tar through its decompression, which says by itself when the data are damaged."""
+    ending = path.name.lower().rsplit(".", 1)[-1]
+    if ending in {"gz", "tgz"}:
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if ending == "bz2":
+        return cast("IO[bytes]", bz2.open(path, "rb"))
+    if ending == "xz":
+        return cast("IO[bytes]", lzma.open(path, "rb"))
+    return path.open("rb")
 
 
 def _is_packet(name: str) -> bool:

@@ -25,10 +25,10 @@ _ID = re.compile(r"[a-z]+:[0-9a-f]{32}")
 
 def print_run(finished: Finished) -> None:
     """Print the numbers of a run, and the beginning of its tables."""
-    console, numbers = Console(), finished.numbers
+    console, numbers = Console(markup=False, highlight=False), finished.numbers
     alerts = numbers["alerts"]
     console.print(
-        f"[bold]{numbers['run']}[/]  {alerts['read']} packets read, {alerts['published']} published,"
+        f"{numbers['run']}  {alerts['read']} packets read, {alerts['published']} published,"
         f" {alerts['duplicate']} duplicate, {alerts['dead']} dead, in {numbers['seconds']} s"
     )
     for name, channel in numbers["channels"].items():
@@ -66,7 +66,7 @@ def _fitting(columns: list[str], rows: list[dict[str, str]], width: int) -> list
     """Return as many columns as fit beside each other."""
     chosen, used = [], 0
     for column in columns:
-        used += max(len(column), *(len(_short(row[column])) for row in rows)) + 2
+        used += max(len(column), *(len(_short(row[column])) for row in rows)) + 3
         if used > width:
             break
         chosen.append(column)
@@ -89,7 +89,7 @@ def _short(text: str) -> str:
 
 def print_plan(plan: JobPlan) -> None:
     """Print a job's plan."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True, highlight=False, markup=False)
     console.print(f"job:{plan.id.hex()}  {plan.name}")
     for channel in plan.channels:
         _print_channel(console, channel)

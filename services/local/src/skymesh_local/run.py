@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -29,6 +30,7 @@ from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.settings import OUT, RunSettings, store_path
 
 STORE_NAME = "store.db"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 class Finished(NamedTuple):
@@ -92,6 +94,10 @@ async def run_job(settings: RunSettings) -> Finished:
         raise SettingsError("a log is replayed as it is: give either --log or --alerts", where="--log")
     if settings.log and not settings.store:
         raise SettingsError("say in which store the log lies, with --store", where="--log")
+    if settings.name and not _NAME.fullmatch(settings.name):
+        raise SettingsError(
+            "a name is letters, digits, '_', '-' and '.', and begins with a letter or digit", where="--run"
+        )
     files = find_files(settings.alerts)
     if settings.alerts and not files:
         raise SettingsError(
@@ -136,21 +142,23 @@ async def _run(
         if await embedded.store.get(Run, id=run.id) is None:
             # The account first: a run that is there has all of it.
             await (intake.account(run.id) if replayed is None else copy_account(embedded, replayed, run.id))
-            await embedded.store.write([run])
             await journal_intake(embedded, run)
+            await embedded.store.write([run])
     _name_by_run(settings, folder, run)
     summary = await embedded.store.get(RunSummary, run=run.id)
     if summary is None:
-        summary = await _run_tiers(settings, plan, run, embedded, start)
+        await _run_tiers(settings, plan, run, embedded)
     products = await write_products(embedded.store, run, plan, folder)
-    await embedded.store.write([summary])
+    if summary is None:
+        # First byte read to last commit.
+        seconds = round(time.perf_counter() - start, 3)
+        summary = RunSummary(run.id, {**await run_numbers(embedded.store, run), "seconds": seconds})
+        await embedded.store.write([summary])
     get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
     return Finished(summary.numbers, folder, products)
 
 
-async def _run_tiers(
-    settings: RunSettings, plan: JobPlan, run: Run, embedded: Embedded, start: float
-) -> RunSummary:
+async def _run_tiers(settings: RunSettings, plan: JobPlan, run: Run, embedded: Embedded) -> None:
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
@@ -160,10 +168,6 @@ async def _run_tiers(
             batch_records=settings.batch_records,
             on_alerts=progress.advance,
         )
-    # First byte read to last commit.
-    seconds = round(time.perf_counter() - start, 3)
-    numbers = await run_numbers(embedded.store, run)
-    return RunSummary(run.id, {**numbers, "seconds": seconds})
 
 
 async def _take_in(intake: Intake, files: list[PacketFile]) -> Log:

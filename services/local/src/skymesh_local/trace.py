@@ -259,11 +259,9 @@ async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | 
 
 
 async def _cutout(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
-    stamps = await store.read_cutouts(id_)
-    if stamps is None:
-        return None
     owners = [a async for a in store.scan(Arrival) if a.alert.cutouts == id_ and sight.sees(a.trigger_labels)]
-    if not owners:
+    stamps = await store.read_cutouts(id_) if owners else None
+    if stamps is None:
         return None
     return {
         "id": f"cutout:{id_.hex()}",

@@ -44,14 +44,14 @@ def _filtered(channel: ChannelPlan, views: tuple[AlertView, ...]) -> list[Verdic
     if not views:
         return []
     unit = channel.filter.unit
-    verdicts, _ = guarded(lambda: list(unit.accept_table(AlertTable(views))))
+    verdicts, _ = guarded(lambda: list(unit.accept_table(AlertTable(views))), unit.deadline_s)
     if verdicts is not None and len(verdicts) == len(views) and all(isinstance(v, Verdict) for v in verdicts):
         return verdicts
     return [_judged_alone(channel, view) for view in views]
 
 
 def _judged_alone(channel: ChannelPlan, view: AlertView) -> Verdict:
-    verdict, problem = guarded(lambda: channel.filter.unit.accept(view))
+    verdict, problem = guarded(lambda: channel.filter.unit.accept(view), channel.filter.unit.deadline_s)
     if not isinstance(verdict, Verdict):
         return Verdict(False, f"failed: {problem or f'returned {type(verdict).__name__}, not a Verdict'}")
     return verdict

@@ -150,7 +150,7 @@ def _states(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Co
             states.append((make_state(stock, (point.id for point in ordered)), ordered))
         return Combination(tuple(states), "")
 
-    combined, problem = guarded(combine)
+    combined, problem = guarded(combine, channel.combiner.unit.deadline_s)
     return combined or Combination((), problem)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from skymesh.errors import UnitTimeoutError
 from skymesh.jobs.plan import ChannelPlan, Instance
 from skymesh.model.execution import InputEntry, Line, Result, content_digest, execution_id
 from skymesh.model.ids import Digest, text_id
@@ -110,9 +112,11 @@ class Settler:
             if why:
                 unable[id_] = Finished("missing", why, None, 0.0)
                 continue
-            task, problem = guarded(lambda id_=id_, site=site, instance=instance: _task(id_, site, instance))  # type: ignore[misc]
+            tabulator = site.channel.tabulator.unit
+            task, problem = guarded(functools.partial(_task, id_, site, instance), tabulator.deadline_s)
             if task is None:
-                unable[id_] = Finished("failed", problem, None, 0.0)
+                is_late = problem.startswith(UnitTimeoutError.__name__)
+                unable[id_] = Finished("failed", f"its input: {problem}", None, 0.0, is_transient=is_late)
             else:
                 tasks.append(task)
         ended = unable | dict(zip((t.id for t in tasks), self._executor.run(tasks), strict=True))

@@ -27,7 +27,7 @@ from skymesh.errors import UndecodableAlertError
 MAGIC = b"Obj\x01"
 _SYNC_SIZE = 16
 _DAMAGE = (CorruptRecordError, IndexError, struct.error, UnicodeDecodeError, EOFError, ValueError,
-           TypeError, KeyError, OverflowError, MemoryError, zlib.error, cramjam.DecompressionError)  # fmt: skip
+           TypeError, KeyError, OverflowError, MemoryError, RecursionError, zlib.error, cramjam.DecompressionError)  # fmt: skip
 
 
 Tables = tuple[tuple[str, tuple[str, ...]], ...]
@@ -118,6 +118,8 @@ class Damage(NamedTuple):
 
 
 MAX_PAYLOAD = 1 << 20
+# A block that claims more is damaged: deflate shrinks by a thousand at most.
+_MOST_PER_BYTE = 1024
 
 
 def read_header(data: bytes) -> tuple[Header, int]:
@@ -162,28 +164,72 @@ def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Re
     """
     header, offset = read_header(data)
     decode = header.decoder(tables(header))
+    index = 0
+    for block in _iter_blocks(data, offset):
+        if isinstance(block, _Broken):
+            yield _damage(index, block.error, data[block.start : block.start + MAX_PAYLOAD])
+            return
+        try:
+            plain = _decompress(header.codec, block.data)
+        except _DAMAGE as error:
+            yield _damage(index, error, data[block.start : block.start + MAX_PAYLOAD])
+            return
+        for item in _iter_block(plain, block.records, decode):
+            if isinstance(item, Exception):
+                yield _damage(index, item, data[block.start : block.start + MAX_PAYLOAD])
+                return
+            yield Record(index, *item)
+            index += 1
+
+
+def iter_undecoded(data: bytes) -> Iterator[bytes | Damage]:
+    """Yield for each record of a container the bytes of the block it lies in, without decoding any.
+
+    Raises
+    ------
+    UndecodableAlertError
+        If not even the header can be read.
+    """
+    _, offset = read_header(data)
+    index = 0
+    for block in _iter_blocks(data, offset):
+        if isinstance(block, _Broken):
+            yield _damage(index, block.error, data[block.start : block.start + MAX_PAYLOAD])
+            return
+        for _ in range(block.records):
+            yield block.data[:MAX_PAYLOAD]
+            index += 1
+
+
+class _Block(NamedTuple):
+    records: int
+    data: bytes
+    start: int
+
+
+class _Broken(NamedTuple):
+    error: Exception
+    start: int
+
+
+def _iter_blocks(data: bytes, offset: int) -> Iterator[_Block | _Broken]:
+    """Yield the blocks of a container, still compressed, and the error that ends it early."""
     sync = data[offset : offset + _SYNC_SIZE]
     offset += _SYNC_SIZE
-    index = 0
     while offset < len(data):
         start = offset
         try:
             count, offset = read_long(data, offset)
             block, offset = read_bytes(data, offset)
-            if count < 0:
-                raise CorruptRecordError("a negative number of records")
-            block = _decompress(header.codec, block)
         except _DAMAGE as error:
-            yield _damage(index, error, data, start)
+            yield _Broken(error, start)
             return
-        for item in _iter_block(block, count, decode):
-            if isinstance(item, Exception):
-                yield _damage(index, item, data, start)
-                return
-            yield Record(index, *item)
-            index += 1
+        if not 0 <= count <= max(len(block), 1) * _MOST_PER_BYTE:
+            yield _Broken(CorruptRecordError("more records than bytes"), start)
+            return
+        yield _Block(count, block, start)
         if data[offset : offset + _SYNC_SIZE] != sync:
-            yield _damage(index, CorruptRecordError("a block without its sync marker"), data, start)
+            yield _Broken(CorruptRecordError("a block without its sync marker"), start)
             return
         offset += _SYNC_SIZE
 
@@ -193,6 +239,9 @@ def _iter_block(
 ) -> Iterator[tuple[dict[str, Any], bytes, int, int] | Exception]:
     """Yield the records of one block, and the error that ends it before its count."""
     offset = 0
+    if count > len(block):
+        yield CorruptRecordError("more records than bytes")
+        return
     for number in range(count):
         start = offset
         try:
@@ -259,9 +308,9 @@ def _decompress(codec: str, block: bytes) -> bytes:
     raise CorruptRecordError(f"unknown codec {codec[:20]!r}")
 
 
-def _damage(index: int, error: Exception, data: bytes, start: int) -> Damage:
+def _damage(index: int, error: Exception, payload: bytes) -> Damage:
     problem = f"damaged after {index} readable records ({_brief(error)})"
-    return Damage(index, UndecodableAlertError(problem), data[start : start + MAX_PAYLOAD])
+    return Damage(index, UndecodableAlertError(problem), payload)
 
 
 def _brief(error: Exception) -> str:

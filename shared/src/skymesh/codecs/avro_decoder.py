@@ -38,6 +38,10 @@ class UnsupportedSchemaError(ValueError):
     """A schema holds a type that is not compiled; internal to this module."""
 
 
+class RecursiveSchemaError(ValueError):
+    """A record holds itself: no alert does, and a few bytes could nest without end."""
+
+
 class CorruptRecordError(ValueError):
     """The bytes are no record of the schema."""
 
@@ -57,7 +61,12 @@ def compile_decoder(schema: Any, tables: Mapping[str, _Columns] = _NO_TABLES) ->
     -------
     Decoder or None
         ``decode(data, offset) -> (value, offset behind it)``; None where the schema holds types
-        (maps, enums, fixed, logical or recursive types) that are left to fastavro.
+        (maps, enums, fixed, logical types) that are left to fastavro.
+
+    Raises
+    ------
+    RecursiveSchemaError
+        If a record holds itself.
 
     Notes
     -----
@@ -248,7 +257,9 @@ class _Source:
 
     def _named(self, name: str, target: str, namespace: str, columns: _Columns | None) -> Iterator[str]:
         full_name = _full_name(name, namespace)
-        if full_name not in self._records or full_name in self._open:
+        if full_name in self._open:
+            raise RecursiveSchemaError(f"{name} holds itself")
+        if full_name not in self._records:
             raise UnsupportedSchemaError(name)
         yield f"{target}, p = {self.add(self._records[full_name][1], namespace, columns)}(data, p)"
 

@@ -33,6 +33,12 @@ class _Loader(yaml.SafeLoader):
                 raise _yaml_error(f"the key {value!r} is there twice", own[index])
         return super().construct_mapping(node, deep)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as in yaml
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise _yaml_error(str(error), node) from None
+
     def get_single_node(self) -> yaml.Node | None:
         """Return the document, if it is not larger than any job."""
         node: yaml.Node | None = super().get_single_node()

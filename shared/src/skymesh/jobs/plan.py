@@ -294,9 +294,11 @@ class _Planner:
     def _summary(self, name: str) -> SummaryPlan | None:
         spec = self._spec.summarise[name]
         place = f"summarise.{name}"
-        for channel in spec.channels:
+        for index, channel in enumerate(spec.channels):
             if channel not in self._spec.channels:
                 self._mistake(f"{place}.channels", f"the job has no channel {channel!r}")
+            elif channel in spec.channels[:index]:
+                self._mistake(f"{place}.channels", f"{channel!r} is there twice")
         configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
         if configured is None:
             return None

@@ -6,7 +6,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import TypeVar
 
@@ -16,8 +16,15 @@ T = TypeVar("T")
 _REPEAT_S = 1.0
 
 
-def guarded(call: Callable[[], T]) -> tuple[T | None, str]:
+def guarded(call: Callable[[], T], deadline_s: float | None = None) -> tuple[T | None, str]:
     """Call a unit; return what it gave, or None and the problem in one line.
+
+    Parameters
+    ----------
+    call
+        The call.
+    deadline_s
+        After so many seconds it is given up; None for never.
 
     Raises
     ------
@@ -25,7 +32,8 @@ def guarded(call: Callable[[], T]) -> tuple[T | None, str]:
         As they are: they are not the unit's outcome.
     """
     try:
-        return call(), ""
+        with deadline(deadline_s) if deadline_s is not None else nullcontext():
+            return call(), ""
     except (TransientError, InvariantError, KeyboardInterrupt):
         raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them

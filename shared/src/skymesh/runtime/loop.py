@@ -81,6 +81,8 @@ class TierLoop:
         InvariantError
             If a law is broken.
         """
+        # The event loop gets its turn: an interrupt is heard between two batches.
+        await asyncio.sleep(0)
         received = await self._bus.read(
             self._group, self._topic, self._partition, limit=self._batch_records, max_bytes=BATCH_BYTES
         )

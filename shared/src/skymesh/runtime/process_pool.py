@@ -8,6 +8,7 @@ or gone.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -108,7 +109,10 @@ class ProcessExecutor:
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs,), daemon=True)
+        # Processes start deaf to an interrupt from the terminal: this one ends them.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.start()
+        signal.signal(signal.SIGINT, before)
         theirs.close()
         return _Worker(process, ours)
 

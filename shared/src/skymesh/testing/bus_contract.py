@@ -3,71 +3,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar
 
 import pytest
 
-from skymesh.bus.bus import Bus, Outgoing, Received
+from skymesh.bus.bus import Bus
 from skymesh.errors import BrokerUnavailableError, InvariantError
-from skymesh.testing.opening import opened, start_child
-
-KEYS = tuple(f"ztf:ZTF21aaaaa{a}{b}" for a in "abcd" for b in "abcdefgh")
-_ENOUGH = 1 << 20
-
-
-def outgoing(topic: str, count: int, *, key: str = "", size: int = 0) -> list[Outgoing]:
-    """Return numbered records: of one key, or of many in turn."""
-    return [
-        Outgoing(topic, key or KEYS[n % len(KEYS)], b"%06d" % n + b"." * max(0, size - 6))
-        for n in range(count)
-    ]
+from skymesh.testing.bus_records import ENOUGH, KEYS, everything, outgoing, take
+from skymesh.testing.contract import Contract
+from skymesh.testing.opening import start_child
 
 
-async def everything(bus: Bus, topic: str, partition: int, group: str = "reader") -> list[Received]:
-    """Read a partition to its end in batches of three, committing each."""
-    found: list[Received] = []
-    while records := await bus.read(group, topic, partition, limit=3, max_bytes=_ENOUGH):
-        await take(bus, group, topic, records, partition=partition)
-        found += records
-    return found
-
-
-async def take(
-    bus: Bus,
-    group: str,
-    topic: str,
-    records: tuple[Received, ...],
-    outputs: list[Outgoing] | None = None,
-    *,
-    partition: int = 0,
-) -> None:
-    """Commit a batch that was read."""
-    first, end = records[0].offset, records[-1].offset + 1
-    await bus.commit(group, topic, partition, first=first, end=end, outputs=outputs or [])
-
-
-class BusContract:
+class BusContract(Contract):
     """What holds for every bus."""
-
-    opener: ClassVar[str]
-    """Opens a bus at an address, as ``module:function``; another process calls it too."""
-
-    @pytest.fixture
-    def address(self, tmp_path: Any) -> str:
-        """Return a place where no bus has been yet."""
-        return str(tmp_path / "bus")
-
-    def on(self, address: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Open the bus, do something, and close it."""
-
-        async def run() -> Any:
-            async with opened(self.opener, address) as bus:
-                return await work(bus)
-
-        return asyncio.run(run())
 
     def test_records_of_a_key_stay_in_order_in_one_partition(self, address: str) -> None:
         """A partition is a function of the key, and keeps the order of publishing."""
@@ -109,17 +57,17 @@ class BusContract:
         async def work(bus: Bus) -> None:
             await bus.create("t")
             await bus.publish(outgoing("t", 10, key="k"))
-            first = await bus.read("g", "t", 0, limit=4, max_bytes=_ENOUGH)
+            first = await bus.read("g", "t", 0, limit=4, max_bytes=ENOUGH)
             assert [int(record.value) for record in first] == [0, 1, 2, 3]
-            assert await bus.read("g", "t", 0, limit=4, max_bytes=_ENOUGH) == first
+            assert await bus.read("g", "t", 0, limit=4, max_bytes=ENOUGH) == first
             await take(bus, "g", "t", first)
             assert await bus.committed("g", "t", 0) == first[-1].offset + 1
 
         async def again(bus: Bus) -> None:
-            rest = await bus.read("g", "t", 0, limit=100, max_bytes=_ENOUGH)
+            rest = await bus.read("g", "t", 0, limit=100, max_bytes=ENOUGH)
             assert [int(record.value) for record in rest] == [4, 5, 6, 7, 8, 9]
             await take(bus, "g", "t", rest)
-            assert await bus.read("g", "t", 0, limit=100, max_bytes=_ENOUGH) == ()
+            assert await bus.read("g", "t", 0, limit=100, max_bytes=ENOUGH) == ()
 
         self.on(address, work)
         self.on(address, again)
@@ -127,9 +75,9 @@ class BusContract:
     @pytest.mark.parametrize(
         "limit,max_bytes,count",
         [
-            (1, _ENOUGH, 1),
-            (7, _ENOUGH, 7),
-            (100, _ENOUGH, 20),
+            (1, ENOUGH, 1),
+            (7, ENOUGH, 7),
+            (100, ENOUGH, 20),
             (100, 1000, 10),
             (100, 1099, 10),
             (100, 1, 1),
@@ -155,7 +103,7 @@ class BusContract:
             await bus.create("in")
             await bus.create("out", partitions=2)
             await bus.publish(outgoing("in", 3, key="k"))
-            records = await bus.read("g", "in", 0, limit=2, max_bytes=_ENOUGH)
+            records = await bus.read("g", "in", 0, limit=2, max_bytes=ENOUGH)
             assert await bus.committed("g", "in", 0) == 0
             await take(bus, "g", "in", records, outgoing("out", 8))
             published = [*await everything(bus, "out", 0), *await everything(bus, "out", 1)]
@@ -171,7 +119,7 @@ class BusContract:
             await bus.create("in")
             await bus.create("out")
             await bus.publish(outgoing("in", 4, key="k"))
-            stale = await bus.read("g", "in", 0, limit=3, max_bytes=_ENOUGH)
+            stale = await bus.read("g", "in", 0, limit=3, max_bytes=ENOUGH)
             await take(bus, "g", "in", stale[:2], outgoing("out", 1))
             with pytest.raises(BrokerUnavailableError):
                 await take(bus, "g", "in", stale, outgoing("out", 5))
@@ -189,7 +137,7 @@ class BusContract:
             await bus.create("in")
             await bus.create("out")
             await bus.publish(outgoing("in", 1, key="k"))
-            records = await bus.read("g", "in", 0, limit=1, max_bytes=_ENOUGH)
+            records = await bus.read("g", "in", 0, limit=1, max_bytes=ENOUGH)
             with pytest.raises(InvariantError):
                 await take(bus, "g", "in", records, [*outgoing("out", 2), *outgoing("nowhere", 1)])
             assert await bus.committed("g", "in", 0) == 0
@@ -225,7 +173,7 @@ class BusContract:
             records = await everything(bus, "t", 0)
             assert await bus.end("t", 0) >= records[-1].offset + 1
             await bus.publish(outgoing("t", 1, key="k"))
-            (record,) = await bus.read("reader", "t", 0, limit=5, max_bytes=_ENOUGH)
+            (record,) = await bus.read("reader", "t", 0, limit=5, max_bytes=ENOUGH)
             assert record.offset >= records[-1].offset + 1
 
         self.on(address, work)
@@ -271,8 +219,8 @@ class BusContract:
             await bus.publish(outgoing("in", count, key="k"))
 
         async def look(bus: Bus) -> tuple[int, int]:
-            waiting = await bus.read("g", "in", 0, limit=count, max_bytes=_ENOUGH)
-            outputs = await bus.read("look", "out", 0, limit=2 * count, max_bytes=_ENOUGH)
+            waiting = await bus.read("g", "in", 0, limit=count, max_bytes=ENOUGH)
+            outputs = await bus.read("look", "out", 0, limit=2 * count, max_bytes=ENOUGH)
             told = [int(record.value) for record in outputs]
             assert told == [n for n in range(len(told) // 2) for _ in "ab"]
             return count - len(waiting), len(outputs)

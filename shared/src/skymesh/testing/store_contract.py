@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,18 +13,15 @@ from hypothesis import strategies as st
 
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival
-from skymesh.model.execution import JournalEntry, Result, Settled, View
-from skymesh.model.ids import Digest, digest_of
-from skymesh.model.position import Position
-from skymesh.model.run import JobRecord, Product
-from skymesh.model.state import State, StateLink, Verdict
-from skymesh.store.store import Document, Keys, Store
+from skymesh.model.execution import Result
+from skymesh.model.ids import Digest
+from skymesh.model.run import Product
+from skymesh.store.store import Document, Store
 from skymesh.store.tables import TABLES, row_of
 from skymesh.testing import documents as made
-from skymesh.testing.opening import opened, start_child
+from skymesh.testing.opening import start_child
+from skymesh.testing.store_reading import StoreReading
 
-STOCK = made.STOCKS[1]
-FAR = Position(9, 9, 9)
 MIXED: tuple[Document, ...] = (
     *made.one_of_each(),
     *(
@@ -45,33 +40,12 @@ async def rows(store: Store) -> dict[str, list[Document]]:
     return {table.name: [document async for document in store.scan(kind)] for kind, table in TABLES.items()}
 
 
-class StoreContract:
-    """What holds for every store."""
-
-    opener: ClassVar[str]
-    """Opens a store at an address, as ``module:function``; another process calls it too."""
-
-    @pytest.fixture
-    def address(self, tmp_path: Any) -> str:
-        """Return a place where no store has been yet."""
-        return self.fresh_address(tmp_path)
-
-    def fresh_address(self, folder: Path) -> str:
-        """Return a place where no store has been yet; `folder` is empty and for it alone."""
-        return str(folder / "store")
+class StoreContract(StoreReading):
+    """What holds for every store: what was written once is there, whatever is written again."""
 
     def damage_cutouts(self, address: str) -> None:
         """Change a byte of the stored image stamps behind the store's back."""
         raise NotImplementedError
-
-    def on(self, address: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Open the store, do something, and close it."""
-
-        async def run() -> Any:
-            async with opened(self.opener, address) as store:
-                return await work(store)
-
-        return asyncio.run(run())
 
     @pytest.mark.parametrize("document", made.one_of_each(), ids=lambda d: type(d).__name__)
     def test_a_document_comes_back_equal_under_its_key(self, address: str, document: Document) -> None:
@@ -145,91 +119,6 @@ class StoreContract:
 
         self.on(address, work)
 
-    def test_reading_for_a_tier_stops_at_the_position_inclusive(self, address: str) -> None:
-        """Rows of the asked stocks, of this log and run, up to a position, in its order."""
-
-        async def work(store: Store) -> None:
-            for number in (7, 1, 10, 4, 1000, 13, 3):
-                await store.write([made.arrival(number), made.verdict(number), made.link(number)])
-                await store.write([made.arrival(number, log=made.OTHER_LOG)])
-                await store.write([made.verdict(number, run=made.OTHER_RUN)])
-                await store.write([made.link(number, run=made.OTHER_RUN)])
-            asked = frozenset({STOCK, "ztf:nothing"})
-            for until, numbers in ((made.place(10), [1, 4, 7, 10]), (FAR, [1, 4, 7, 10, 13, 1000])):
-                keys = Keys(arrivals=asked, verdicts=asked, links=asked, until=until)
-                found = await store.read(made.LOG, made.RUN, keys)
-                assert found.arrivals == {STOCK: [made.arrival(n) for n in numbers], "ztf:nothing": []}
-                assert found.verdicts == {STOCK: [made.verdict(n) for n in numbers], "ztf:nothing": []}
-                assert found.links == {STOCK: [made.link(n) for n in numbers], "ztf:nothing": []}
-            before = Position(0, 0, made.place(4).offset - 1)
-            found = await store.read(made.LOG, made.RUN, Keys(arrivals=asked, until=before))
-            assert found.arrivals[STOCK] == [made.arrival(1)]
-            assert not found.verdicts
-            assert not found.links
-
-        self.on(address, work)
-
-    def test_results_are_read_by_id_and_the_unknown_left_out(self, address: str) -> None:
-        """However many are asked for."""
-
-        async def work(store: Store) -> None:
-            results = {made.result(n).id: made.result(n) for n in range(300)}
-            await store.write([*results.values()])
-            asked = frozenset([*list(results)[:250], digest_of("result", "none")])
-            found = await store.read(made.LOG, made.RUN, Keys(results=asked))
-            assert found.results == {id_: result for id_, result in results.items() if id_ in asked}
-
-        self.on(address, work)
-
-    def test_scanning_goes_in_order_of_the_key(self, address: str) -> None:
-        """Positions as positions, not as text; every column that is kept may choose rows."""
-        numbers = [9, 1000, 2, 10, 999, 0, 1001, 1]
-
-        async def work(store: Store) -> None:
-            await store.write([kind(n) for n in numbers for kind in (made.arrival, made.settled, made.view)])
-            await store.write([made.arrival(3, log=made.OTHER_LOG), made.settled(3, run=made.OTHER_RUN)])
-            scanned = [row async for row in store.scan(Arrival, log=made.LOG)]
-            assert scanned == [made.arrival(number) for number in sorted(numbers)]
-            assert [row.position async for row in store.scan(Settled, run=made.RUN)] == [
-                made.place(number) for number in sorted(numbers)
-            ]
-            of_stock = [row async for row in store.scan(Arrival, log=made.LOG, stock=STOCK)]
-            assert of_stock == [made.arrival(n) for n in sorted(numbers) if n % len(made.STOCKS) == 1]
-            keys = [row_of(row)[:4] async for row in store.scan(View, run=made.RUN)]
-            assert keys == sorted(keys)
-            assert await store.count(Arrival, log=made.LOG) == len(numbers)
-            assert await store.count(Arrival, log=made.OTHER_LOG) == 1
-            assert await store.get(Arrival, log=made.LOG, position=made.place(3)) is None
-
-        self.on(address, work)
-
-    def test_the_journal_is_found_by_id_and_by_tier(self, address: str) -> None:
-        """And comes in order of its offsets."""
-
-        async def work(store: Store) -> None:
-            entries = [made.entry(n, tier=tier) for n in (12, 2, 1, 0) for tier in ("t2", "t0")]
-            await store.write(entries)
-            assert [e async for e in store.scan(JournalEntry, id=entries[3].id)] == [entries[3]]
-            told = [e.first async for e in store.scan(JournalEntry, run=made.RUN, tier="t0")]
-            assert told == [0, 10, 20, 120]
-
-        self.on(address, work)
-
-    def test_arrivals_are_found_by_a_point_that_they_registered(self, address: str) -> None:
-        """In any log; an alert that only names the id elsewhere is none."""
-
-        async def work(store: Store) -> None:
-            await store.write([made.arrival(n) for n in range(5)])
-            await store.write([made.arrival(2, log=made.OTHER_LOG)])
-            wanted = made.arrival(2).alert.points[1].id
-            found = await store.arrivals_with_point(wanted)
-            assert sorted(row.log for row in found) == sorted([made.LOG, made.OTHER_LOG])
-            assert {row.position for row in found} == {made.place(2)}
-            assert await store.arrivals_with_point(made.arrival(4).trigger) == []
-            assert await store.arrivals_with_point(digest_of("point", "none")) == []
-
-        self.on(address, work)
-
     def test_image_stamps_come_back_under_their_digest(self, address: str) -> None:
         """Written twice, in one batch or in two, they are kept; unknown ones are None."""
         stamps = [made.cutouts(block) for block in (made.STAMPS, b"", b"\x00" * 100_000)]
@@ -297,26 +186,6 @@ class StoreContract:
         for document in sorted(MIXED, key=_key):
             expected[TABLES[type(document)].name].append(document)
         assert found == expected
-
-    def test_an_empty_store_has_nothing(self, address: str) -> None:
-        """And says so without an error."""
-
-        async def work(store: Store) -> None:
-            await store.write([])
-            assert not any((await rows(store)).values())
-            for kind in (State, JobRecord):
-                assert await store.get(kind, id=made.JOB) is None
-            keys = Keys(
-                arrivals=frozenset({STOCK}),
-                links=frozenset({STOCK}),
-                results=frozenset({made.JOB}),
-                until=FAR,
-            )
-            found = await store.read(made.LOG, made.RUN, keys)
-            assert (found.arrivals, found.links, found.results) == ({STOCK: []}, {STOCK: []}, {})
-            assert await store.count(Verdict) == await store.count(StateLink, run=made.RUN) == 0
-
-        self.on(address, work)
 
 
 def _key(document: Document) -> tuple[Any, ...]:

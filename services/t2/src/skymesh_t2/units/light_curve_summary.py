@@ -9,7 +9,6 @@ import numpy as np
 from skymesh.lightcurve import mag_of_flux
 from skymesh.units import Analyser, DataPoints, LightCurve, MissingInputError, Result
 
-
 _CIRCLE_DEG = 360.0
 
 

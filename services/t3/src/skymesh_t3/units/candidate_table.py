@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
@@ -87,7 +88,7 @@ def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}{key}.", value)
         elif isinstance(value, list | tuple):
             yield f"{prefix}{key}", " ".join(str(item) for item in value)
-        elif isinstance(value, float) and value != value:  # noqa: PLR0124 - NaN is absent
+        elif isinstance(value, float) and not math.isfinite(value):
             yield f"{prefix}{key}", None
         else:
             yield f"{prefix}{key}", value

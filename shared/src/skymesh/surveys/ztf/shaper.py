@@ -35,6 +35,7 @@ _FORCED_JD, _FORCED_PROGRAMID, _FORCED_PID = (
 _LIMITS_KEPT: Final = 1 << 14
 _SSNAMENR, _RBVERSION = (fields.DETECTION_FIELDS.index(n) for n in ("ssnamenr", "rbversion"))
 _POINT_FIELDS: Final = frozenset(fields.DETECTION_FIELDS)
+_NOTHING: Final[frozenset[str]] = frozenset()
 _ALERT_FIELDS_LEFT_OUT: Final = _POINT_FIELDS | fields.IDENTITY | frozenset(fields.AGGREGATES)
 
 
@@ -53,7 +54,7 @@ def shape(record: dict[str, Any], source: Source) -> Shaped:
     points = (_trigger(candidate, candid), *_history(record, object_id))
     cutouts = _cutouts(record)
     values = dict(_present(candidate, _ALERT_FIELDS_LEFT_OUT))
-    aggregates = {name: candidate[name] for name in fields.AGGREGATES if candidate.get(name) is not None}
+    aggregates = dict(_present({name: candidate.get(name) for name in fields.AGGREGATES}, _NOTHING))
     ampel = names.ampel_id(object_id)
     alert = Alert(
         id=alert_id(SURVEY, candid),
