@@ -392,6 +392,19 @@ def test_what_reads_a_store_does_not_change_it(store, tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_store_of_a_later_version_is_one_line_and_stays_as_it_is(store, tmp_path):
+    copy = store.copy(tmp_path)
+    connection = sqlite3.connect(tmp_path / "store.db")
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    before = (tmp_path / "store.db").read_bytes()
+    for command in (("audit",), ("run", "survey_summary", "--out", "out")):
+        done = copy(*command)
+        assert done.code == 2
+        assert "999" in only(done.mistakes)
+    assert (tmp_path / "store.db").read_bytes() == before
+
+
 def test_a_row_that_cannot_be_read_is_one_line(store, tmp_path):
     copy = store.copy(tmp_path)
     connection = sqlite3.connect(tmp_path / "store.db")

@@ -140,13 +140,13 @@ def test_an_interrupt_away_from_a_terminal_is_one_line_too(packets, tmp_path, mo
 
 def test_an_interrupt_while_the_program_starts_is_no_traceback(tmp_path):
     """With ``-v`` Python says what it imports: the first heavy library is when an impatient user gives up."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [COMMAND, "units"], cwd=tmp_path, env=environment(PYTHONVERBOSE="1"), text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    while "'numpy'" not in process.stderr.readline() and process.poll() is None:
-        pass
-    process.send_signal(signal.SIGINT)
-    rest = process.stderr.read()
-    assert process.wait(timeout=PATIENCE_S) == 130
+    ) as process:  # fmt: skip
+        while "'numpy'" not in process.stderr.readline() and process.poll() is None:
+            pass
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
     assert "Traceback" not in rest

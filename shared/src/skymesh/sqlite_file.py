@@ -50,7 +50,8 @@ class SqliteFile:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
-            is_new = self._is_new()
+            if self._is_new() and must_exist:
+                raise SettingsError("this file is no store", where=self._url)
             self._configure()
         except OSError as error:
             raise SettingsError(f"cannot be opened: {error.strerror}", where=self._url) from None
@@ -58,8 +59,6 @@ class SqliteFile:
             if any(sign in str(error) for sign in _DISK_SIGNS):
                 raise StoreUnavailableError(str(error), where=self._url) from None
             raise SettingsError(f"cannot be opened as a store: {error}", where=self._url) from None
-        if is_new and must_exist:
-            raise SettingsError("this file is no store", where=self._url)
 
     def _is_new(self) -> bool:
         """Return whether the file is still empty; refuse what is somebody else's or of another layout."""
@@ -68,7 +67,7 @@ class SqliteFile:
         tables = run("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
         if owner != _APPLICATION and (tables or owner):
             raise SettingsError("this database belongs to another program", where=self._url)
-        if owner == _APPLICATION and version != FORMAT:
+        if version not in (0, FORMAT):
             raise SettingsError(
                 f"its layout is version {version}, this program's is {FORMAT}", where=self._url
             )

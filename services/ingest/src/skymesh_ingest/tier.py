@@ -30,11 +30,11 @@ class Ingest:
     def __init__(self, context: Context) -> None:
         self._context = context
 
-    def needs(self, batch: Batch[Packet | Unreadable], found: Found) -> Keys:  # noqa: ARG002 - packets say it all
+    def needs(self, batch: Batch[Packet | Unreadable], found: Found) -> Keys:
         """Return nothing: packets say it all."""
         return Keys()
 
-    def process(self, batch: Batch[Packet | Unreadable], found: Found) -> Outcome:  # noqa: ARG002 - nothing was asked for
+    def process(self, batch: Batch[Packet | Unreadable], found: Found) -> Outcome:
         """Publish what can be shaped, with its image stamps shed; the rest is dead, with the reason."""
         alerts, cutouts, dead = [], [], []
         for record in batch.records:

@@ -207,11 +207,9 @@ async def _final_holes(embedded: Embedded, run: Run, journal: Journal) -> list[s
     job = await embedded.store.get(JobRecord, id=run.job)
     if job is not None and job.resolved["summaries"] and not await embedded.store.count(Product, run=run.id):
         holes.append("the products of the run are missing")
-    configs = set()
-    for entry in journal.entries:
-        if entry.ref is not None:
-            configs.add(entry.ref.config)
-    for config in sorted(configs):
-        if await embedded.store.get(ConfigRecord, id=config) is None:
-            holes.append(f"config:{config.hex()} is not in the store")
-    return holes
+    configs = sorted({entry.ref.config for entry in journal.entries if entry.ref is not None})
+    return holes + [
+        f"config:{config.hex()} is not in the store"
+        for config in configs
+        if await embedded.store.get(ConfigRecord, id=config) is None
+    ]

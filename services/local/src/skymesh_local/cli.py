@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import json
 import sys
@@ -76,7 +77,9 @@ def run(
     # A run makes many small records that live for one step: looking for cycles in them is wasted.
     gc.freeze()
     gc.set_threshold(_GC_THRESHOLD)
-    finished = _run(run_job(settings))
+    # What units print is no output of this command.
+    with contextlib.redirect_stdout(sys.stderr):
+        finished = _run(run_job(settings))
     if as_json:
         _print_json(finished.numbers)
     else:

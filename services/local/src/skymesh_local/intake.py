@@ -39,6 +39,9 @@ _COUNT = (
     "INSERT INTO counts VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET published = published + excluded.published, dead = dead + excluded.dead"
 )
+_ALERTS = """CREATE TABLE alerts (
+    time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, body BLOB
+)"""
 _NO_RUN = Digest(bytes(16))
 
 
@@ -58,9 +61,7 @@ class Intake:
         self._spool = sqlite3.connect("", isolation_level=None)
         self._spool.execute("PRAGMA journal_mode = OFF")
         self._spool.execute("PRAGMA synchronous = OFF")
-        self._spool.execute(
-            "CREATE TABLE alerts (time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, body BLOB)"
-        )
+        self._spool.execute(_ALERTS)
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
         self._spool.execute(f"PRAGMA cache_size = -{_SPOOL_CACHE_KIB}")

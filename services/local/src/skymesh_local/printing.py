@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.tree import Tree
 
+from skymesh.errors import SettingsError
 from skymesh.jobs.plan import ChannelPlan, JobPlan
 from skymesh.units import catalogue
 from skymesh_local.audit import Audit
@@ -33,7 +34,8 @@ def print_run(finished: Finished) -> None:
     )
     for name, channel in numbers["channels"].items():
         console.print(
-            f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected, {channel['states']} states"
+            f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected,"
+            f" {channel['states']} states"
         )
     for product in finished.products:
         if product.endswith(".csv"):
@@ -96,7 +98,8 @@ def print_plan(plan: JobPlan) -> None:
     for summary in plan.summaries:
         ref = summary.summary.ref
         console.print(
-            f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)} to {', '.join(summary.outlets)}"
+            f"  {summary.name} = {ref.unit} {ref.version} of {', '.join(summary.channels)}"
+            f" to {', '.join(summary.outlets)}"
         )
 
 
@@ -168,6 +171,14 @@ def _grow(tree: Tree, value: Any) -> None:
             tree.add(f"{label}{item}")
 
 
+def _first_line(unit_name: str) -> str:
+    try:
+        doc = inspect.getdoc(catalogue.load(unit_name)) or ""
+    except SettingsError as error:
+        return f"({error})"
+    return doc.partition("\n")[0]
+
+
 def print_audit(found: Audit) -> None:
     """Print an audit."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
@@ -184,8 +195,7 @@ def print_units(name: str) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if not name:
         for unit_name in catalogue.installed():
-            doc = inspect.getdoc(catalogue.load(unit_name)) or ""
-            console.print(f"{unit_name:20} {doc.splitlines()[0] if doc else ''}")
+            console.print(f"{unit_name:20} {_first_line(unit_name)}")
         return
     unit = catalogue.load(name)
     console.print(f"{name} {unit.version}  ({unit.__module__})\n\n{inspect.getdoc(unit) or ''}\n")

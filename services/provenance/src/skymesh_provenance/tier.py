@@ -15,10 +15,10 @@ class Provenance:
     reads = PROVENANCE
     record_type = JournalEntry
 
-    def needs(self, batch: Batch[JournalEntry], found: Found) -> Keys:  # noqa: ARG002 - entries say it all
+    def needs(self, batch: Batch[JournalEntry], found: Found) -> Keys:
         """Return nothing: the entries say it all."""
         return Keys()
 
-    def process(self, batch: Batch[JournalEntry], found: Found) -> Outcome:  # noqa: ARG002 - nothing was asked for
+    def process(self, batch: Batch[JournalEntry], found: Found) -> Outcome:
         """Store the entries."""
         return Outcome(documents=batch.records)

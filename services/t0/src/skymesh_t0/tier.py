@@ -13,7 +13,7 @@ from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication
 from skymesh.runtime.topics import ACCEPTED, ALERTS
 from skymesh.store.store import Found, Keys
-from skymesh.units.unit import Verdict
+from skymesh.units.filter import Verdict
 from skymesh_t0.registration import StockRegister
 from skymesh_t0.verdicts import FOLLOWED, judge
 
@@ -40,7 +40,7 @@ class T0:
         self._context = context
         self._channels = job.channels
 
-    def needs(self, batch: Batch[Alert], found: Found) -> Keys:  # noqa: ARG002 - one reading is enough
+    def needs(self, batch: Batch[Alert], found: Found) -> Keys:
         """Return the stocks of the batch: their arrivals, and where a channel follows, their verdicts."""
         stocks = frozenset(alert.stock for alert in batch.records)
         follows = any(channel.follow for channel in self._channels)
@@ -85,7 +85,7 @@ class T0:
         return Position(self._context.epoch, batch.partition, offset)
 
     def _register(self, batch: Batch[Alert], found: Found) -> list[Arrival]:
-        """Return one row per alert. Rows of the batch itself, left by an attempt before, are not looked at."""
+        """Return one row per alert, blind to rows of the batch itself that an attempt before left."""
         start = self._at(batch, batch.first)
         registers: dict[str, StockRegister] = {}
         rows = []

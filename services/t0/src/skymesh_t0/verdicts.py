@@ -10,8 +10,8 @@ from skymesh.model.access import Labels, is_visible, visible
 from skymesh.model.alert import Alert
 from skymesh.runtime.guard import guarded
 from skymesh.surveys import registry
+from skymesh.units.filter import Verdict
 from skymesh.units.table import AlertTable, AlertView
-from skymesh.units.unit import Verdict
 
 NOT_VISIBLE = Verdict(False, "not_visible")
 FOLLOWED = Verdict(True, "followed")
@@ -32,7 +32,7 @@ def view_of(alert: Alert, grants: Labels) -> AlertView | None:
 
 
 def judge(channel: ChannelPlan, alerts: Sequence[Alert]) -> list[Verdict]:
-    """Return the verdicts of a channel's filter on alerts, in their order; hidden ones are not shown to it."""
+    """Return the verdicts of a channel's filter on alerts, in order; hidden ones are not shown to it."""
     views = [view_of(alert, channel.grants) for alert in alerts]
     shown = tuple(view for view in views if view is not None)
     said = iter(_filtered(channel, shown))
@@ -40,7 +40,7 @@ def judge(channel: ChannelPlan, alerts: Sequence[Alert]) -> list[Verdict]:
 
 
 def _filtered(channel: ChannelPlan, views: tuple[AlertView, ...]) -> list[Verdict]:
-    """Run the filter over the batch; if it fails there, over each alert alone, so that one cannot stop the rest."""
+    """Run the filter over the batch; if it fails there, over each alert alone: one cannot stop the rest."""
     if not views:
         return []
     unit = channel.filter.unit

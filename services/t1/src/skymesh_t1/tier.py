@@ -53,7 +53,7 @@ class T1:
         self._context = context
         self._channels = {channel.name: channel for channel in job.channels}
 
-    def needs(self, batch: Batch[Accepted], found: Found) -> Keys:  # noqa: ARG002 - one reading is enough
+    def needs(self, batch: Batch[Accepted], found: Found) -> Keys:
         """Return the stocks of the batch: their arrivals, and the states reached before."""
         stocks = frozenset(record.stock for record in batch.records)
         return Keys(arrivals=stocks, links=stocks, until=batch.records[-1].position)

@@ -65,11 +65,13 @@ class T2:
         )
 
     def _sites(self, record: Reached, points: tuple[DataPoint, ...] | None) -> list[Site]:
-        sites = []
+        sites: list[Site] = []
         for reached in record.states:
             material = None if points is None else _material(record, reached, points)
-            for name in reached.channels:
-                sites.append(Site(self._channels[name], record.stock, record.position, reached.id, material))
+            sites += [
+                Site(self._channels[name], record.stock, record.position, reached.id, material)
+                for name in reached.channels
+            ]
         return sites
 
     def _settled(self, record: Reached, sites: list[Site]) -> Settled:

@@ -26,8 +26,20 @@ from skymesh.errors import UndecodableAlertError
 
 MAGIC = b"Obj\x01"
 _SYNC_SIZE = 16
-_DAMAGE = (CorruptRecordError, IndexError, struct.error, UnicodeDecodeError, EOFError, ValueError,
-           TypeError, KeyError, OverflowError, MemoryError, RecursionError, zlib.error, cramjam.DecompressionError)  # fmt: skip
+_DAMAGE = (
+    CorruptRecordError,
+    IndexError,
+    struct.error,
+    EOFError,
+    ValueError,  # UnicodeDecodeError among them
+    TypeError,
+    KeyError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+    zlib.error,
+    cramjam.DecompressionError,
+)
 
 
 Tables = tuple[tuple[str, tuple[str, ...]], ...]

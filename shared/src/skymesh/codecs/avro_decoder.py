@@ -25,6 +25,8 @@ _Field = tuple[str, Any, _Columns | None]
 _Fields = list[_Field]
 _PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _LONGEST_VARINT_BITS = 70
+_MORE = 0x80
+_WITH_NULL = 2
 _NO_TABLES: Mapping[str, _Columns] = {}
 _SHORT_STRING = """\
 size = data[p]
@@ -85,7 +87,7 @@ def read_long(data: bytes, offset: int) -> tuple[int, int]:
     """Read one zigzag varint."""
     byte = data[offset]
     value, shift = byte & 0x7F, 7
-    while byte > 0x7F:
+    while byte & _MORE:
         offset += 1
         byte = data[offset]
         value |= (byte & 0x7F) << shift
@@ -139,7 +141,7 @@ class _Source:
 
     def build(self, root: str) -> Decoder:
         text = "\n".join(self.lines)
-        exec(compile(text, "<avro decoder>", "exec"), self.names)  # noqa: S102 - our own text
+        exec(compile(text, "<avro decoder>", "exec"), self.names)
         decoder: Decoder = self.names[root]
         return decoder
 
@@ -275,7 +277,7 @@ class _Source:
 
 def _null_byte(kind: Any) -> int | None:
     """Return the branch byte of null in a union of null and one other type, else None."""
-    if isinstance(kind, list) and len(kind) == 2 and "null" in kind:
+    if isinstance(kind, list) and len(kind) == _WITH_NULL and "null" in kind:
         return 2 * kind.index("null")
     return None
 

@@ -25,7 +25,7 @@ _MOST_NODES = 10_000
 class _Loader(yaml.SafeLoader):
     """YAML's safe types, no key twice in a mapping, and aliases that stay small when written out."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002 - as in yaml
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         own = [key for key, _ in node.value if key.tag != _MERGE]
         values = [self.construct_object(key, deep=True) for key in own]
         for index, value in enumerate(values):
@@ -33,7 +33,7 @@ class _Loader(yaml.SafeLoader):
                 raise _yaml_error(f"the key {value!r} is there twice", own[index])
         return super().construct_mapping(node, deep)
 
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:  # noqa: FBT001, FBT002 - as in yaml
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
         except ValueError as error:
@@ -106,7 +106,7 @@ def _read(source: Path | Traversable) -> str:
 
 def _parse(text: str, where: str) -> Any:
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
+        return yaml.load(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"{where}:{mark.line + 1}" if mark is not None else where

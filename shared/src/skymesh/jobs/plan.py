@@ -16,7 +16,8 @@ from skymesh.model.ids import Digest
 from skymesh.model.run import job_id
 from skymesh.surveys import registry
 from skymesh.units import catalogue
-from skymesh.units.unit import Analyser, Combiner, Filter, Result, Summary, Tabulator, Unit
+from skymesh.units.filter import Filter
+from skymesh.units.unit import Analyser, Combiner, Result, Summary, Tabulator, Unit
 from skymesh.units.wiring import Hint, InputKind, Signature, signature_of
 
 T = TypeVar("T")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+import sys
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -131,6 +132,7 @@ def _end(worker: _Worker) -> None:
 
 def _work(pipe: Connection) -> None:
     """Answer lists of tasks, one answer per task, until the other end closes."""
+    sys.stdout = sys.stderr  # what units print is nobody's output
     while True:
         try:
             tasks: list[Task] = pipe.recv()

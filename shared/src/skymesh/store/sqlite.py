@@ -221,11 +221,10 @@ def _type(name: str) -> str:
 def _insert(table: Table) -> str:
     marks = ", ".join("?" * (len(table.columns) + 1))
     if table.gives_way:
-        columns = (*table.others, "body")
-        return (
-            f"INSERT INTO {table.name} VALUES ({marks}) ON CONFLICT DO UPDATE SET"
-            f" {', '.join(f'{name} = excluded.{name}' for name in columns)} WHERE {table.name}.{table.gives_way}"
-        )
+        taken_over = ", ".join(f"{name} = excluded.{name}" for name in (*table.others, "body"))
+        condition = f"{table.name}.{table.gives_way}"
+        insert = f"INSERT INTO {table.name} VALUES ({marks})"
+        return f"{insert} ON CONFLICT DO UPDATE SET {taken_over} WHERE {condition}"
     action = "IGNORE" if table.first_stays else "REPLACE"
     return f"INSERT OR {action} INTO {table.name} VALUES ({marks})"
 

@@ -14,7 +14,7 @@ SECONDS_PER_DAY: Final = 86400.0
 def _leap_seconds() -> tuple[list[float], list[float]]:
     """Return the first MJD (UTC) of each value of TAI - UTC since 1972, and the value in days."""
     table = erfa.leap_seconds.get()
-    rows = [(row["year"], row["month"], row["tai_utc"]) for row in table if row["year"] >= 1972]  # noqa: PLR2004 - whole seconds since then
+    rows = [(row["year"], row["month"], row["tai_utc"]) for row in table if row["year"] >= 1972]
     starts = [float(erfa.cal2jd(year, month, 1)[1]) for year, month, _ in rows]
     return starts, [float(seconds) / SECONDS_PER_DAY for _, _, seconds in rows]
 

@@ -16,7 +16,7 @@ async def copy_topic(bus: Bus, group: str, source: str, target: str) -> None:
         outputs = [Outgoing(target, f"{record.key}/{half}", record.value) for half in "ab"]
         end = record.offset + 1
         await bus.commit(group, source, 0, first=record.offset, end=end, outputs=outputs)
-        print(end, flush=True)  # noqa: T201 - the parent counts
+        print(end, flush=True)
 
 
 async def _main(opener: str, address: str, group: str, source: str, target: str) -> None:

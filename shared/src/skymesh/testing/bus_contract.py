@@ -1,5 +1,4 @@
 """The contract of a bus, as tests. Subclass it and say how the bus is opened."""
-# ruff: noqa: S101, PLR2004 - a contract says what it expects by asserting literals
 
 from __future__ import annotations
 
@@ -229,7 +228,7 @@ class BusContract(Contract):
         child = start_child("bus_child", self.opener, address, "g", "in", "out")
         with child:
             assert child.stdout is not None
-            for _ in range(random.Random(seed).randrange(1, 200)):  # noqa: S311 - a place to kill
+            for _ in range(random.Random(seed).randrange(1, 200)):
                 assert child.stdout.readline()
             child.kill()
         done, outputs = self.on(address, look)

@@ -76,7 +76,7 @@ def arrival(number: int, *, log: Digest = LOG) -> Arrival:
         native=number,
         stock=stock,
         record=digest_of("record", number),
-        points=() if number % 5 == 4 else points,  # noqa: PLR2004 - every fifth
+        points=() if number % 5 == 4 else points,
         values={"drb": 0.75, "rbversion": "t17", "tooflag": 0, "big": 2**63 - 1, "none": None},
         aggregates={"ndethist": 3},
         attributes={"ampel_stock": 31415},

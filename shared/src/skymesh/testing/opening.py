@@ -35,7 +35,7 @@ def start_child(module: str, *arguments: str) -> subprocess.Popen[str]:
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if Path(path).is_dir()),
     }
-    return subprocess.Popen(  # noqa: S603 - this interpreter, and a module of this package
+    return subprocess.Popen(
         [sys.executable, "-m", f"skymesh.testing.{module}", *arguments],
         env=environment,
         stdout=subprocess.PIPE,

@@ -1,5 +1,4 @@
 """The contract of a store, as tests. Subclass it and say how the store is opened."""
-# ruff: noqa: S101, PLR2004 - a contract says what it expects by asserting literals
 
 from __future__ import annotations
 

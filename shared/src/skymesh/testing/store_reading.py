@@ -1,5 +1,4 @@
 """The half of a store's contract that is about finding documents."""
-# ruff: noqa: S101 - a contract says what it expects by asserting literals
 
 from __future__ import annotations
 

@@ -9,19 +9,18 @@ from skymesh.errors import MissingInputError, TransientError
 from skymesh.lightcurve import LightCurve
 from skymesh.model.point import DataPoint
 from skymesh.model.state import State
+from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
 from skymesh.units.inputs import DataPoints
-from skymesh.units.table import AlertTable, AlertView, TableFilter, Verdicts
+from skymesh.units.table import AlertTable, AlertView
 from skymesh.units.unit import (
     Analyser,
     Combiner,
-    Filter,
     ObjectView,
     ProductFile,
     Result,
     Summary,
     Tabulator,
     Unit,
-    Verdict,
 )
 
 __all__ = [

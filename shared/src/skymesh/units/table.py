@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,10 +13,6 @@ from numpy.typing import NDArray
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint, raw_values
 from skymesh.surveys import registry
-from skymesh.units.unit import Filter, Verdict
-
-Verdicts = Sequence[Verdict]
-"""One verdict per alert of a table, in its order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +66,3 @@ class AlertTable:
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric value of every triggering record, shape ``(n_alerts,)``; NaN where absent."""
         return np.array([alert.value(name) for alert in self.alerts], dtype=float)
-
-
-class TableFilter(Filter):
-    """A filter that judges whole tables. Write `accept_table`."""
-
-    @abstractmethod
-    def accept_table(self, table: AlertTable) -> Verdicts:
-        """Judge a batch of alerts, in order."""
-
-    def accept(self, alert: AlertView) -> Verdict:
-        """Judge one alert: a table of one row."""
-        return self.accept_table(AlertTable((alert,)))[0]

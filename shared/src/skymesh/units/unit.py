@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from skymesh.lightcurve import LightCurve
     from skymesh.model.point import DataPoint
-    from skymesh.units.table import AlertTable, AlertView, Verdicts
 
 
 class Unit(BaseModel):
@@ -29,33 +28,6 @@ class Unit(BaseModel):
 
     deadline_s: ClassVar[float] = 60.0
     """After so many seconds one execution is given up and settled as failed."""
-
-
-class Verdict(NamedTuple):
-    """What a filter says of one alert.
-
-    Attributes
-    ----------
-    is_accepted
-        Whether the channel keeps the alert.
-    reason
-        Why not: name and value of the cut that failed.
-    """
-
-    is_accepted: bool
-    reason: str = ""
-
-
-class Filter(Unit):
-    """Keeps or rejects alerts. Write `accept`; for whole tables see `TableFilter`."""
-
-    @abstractmethod
-    def accept(self, alert: AlertView) -> Verdict:
-        """Judge one alert, of which only what the channel may see is there."""
-
-    def accept_table(self, table: AlertTable) -> Verdicts:
-        """Judge a batch of alerts, in order; here by judging each alone."""
-        return [self.accept(alert) for alert in table]
 
 
 class Combiner(Unit):

@@ -58,7 +58,7 @@ class FastDecliner(Analyser):
         mags = good.mag_ab
         for band in good.bands:
             rows = [row for row in range(len(good)) if good.band[row] == band and mags[row] == mags[row]]
-            if len(rows) < 2:  # noqa: PLR2004 - a slope needs two
+            if len(rows) < 2:
                 continue
             older, newer = rows[-2:]
             gap = float(good.mjd_tai[newer] - good.mjd_tai[older])

@@ -58,8 +58,8 @@ class Summary(Result, frozen=True):
 class LightCurveSummary(Analyser):
     """Summarise a light curve.
 
-    AMPEL's T2LightCurveSummary. Values that only an alert's triggering record has (drb, sgscore1, distpsnr1) are not part of a
-    state and so not of its summary.
+    AMPEL's T2LightCurveSummary. Values that only an alert's triggering record has (drb, sgscore1,
+    distpsnr1) are not part of a state and so not of its summary.
 
     Attributes
     ----------

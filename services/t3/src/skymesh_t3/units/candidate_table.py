@@ -13,8 +13,15 @@ import yaml
 from skymesh.units import ObjectView, ProductFile, Summary
 
 _IDS: Final = ("stock", "channel", "alert", "state")
-_UNITS: Final = {"_deg": "deg", "_arcsec": "arcsec", "_mag_ab": "mag", "_mjd_tai": "d", "_days": "d", "_njy": "nJy",
-                 "_mag_per_day": "mag / d"}  # fmt: skip
+_UNITS: Final = {
+    "_deg": "deg",
+    "_arcsec": "arcsec",
+    "_mag_ab": "mag",
+    "_mjd_tai": "d",
+    "_days": "d",
+    "_njy": "nJy",
+    "_mag_per_day": "mag / d",
+}
 _DATATYPES: Final = {bool: "bool", int: "int64", float: "float64", str: "string"}
 _PIECE_BYTES: Final = 1 << 16
 

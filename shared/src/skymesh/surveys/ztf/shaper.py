@@ -85,7 +85,7 @@ def _identity(record: dict[str, Any], candidate: dict[str, Any]) -> tuple[str, i
 
 def _trigger(candidate: dict[str, Any], candid: int) -> DataPoint:
     ra_deg, dec_deg = candidate["ra"], candidate["dec"]
-    if not _is_number(ra_deg) or not _is_number(dec_deg) or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):  # noqa: PLR2004 - degrees
+    if not _is_number(ra_deg) or not _is_number(dec_deg) or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):
         raise InvalidDataPointError(f"no position: ra {ra_deg}, dec {dec_deg}")
     row = tuple(candidate.get(name) for name in fields.DETECTION_FIELDS)
     return _detection(candid, row, is_triggering=True)
@@ -180,7 +180,7 @@ _DIGESTED_APART: Final = frozenset({"candidate", "prv_candidates", "fp_hists", *
 def _present(candidate: dict[str, Any], left_out: frozenset[str]) -> Iterator[tuple[str, Any]]:
     """Yield the values of the triggering record that are there: neither null, NaN nor -999."""
     for name, value in candidate.items():
-        if value is not None and value == value and value != _ABSENT and name not in left_out:  # noqa: PLR0124 - NaN
+        if value is not None and value == value and value != _ABSENT and name not in left_out:
             yield name, value
 
 

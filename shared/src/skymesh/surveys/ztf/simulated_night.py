@@ -309,7 +309,7 @@ def _gzip_stored(data: bytes) -> bytes:
 
 
 def _generator(*key: object) -> random.Random:
-    return random.Random("/".join(map(str, key)))  # noqa: S311 - a simulation, not cryptography
+    return random.Random("/".join(map(str, key)))
 
 
 def _normal(rng: random.Random) -> float:
