@@ -88,7 +88,7 @@ class Terminal:
 def test_progress_and_a_table_that_fits_the_terminal(packets, tmp_path, columns):
     terminal = Terminal(*RUN[:3], packets / "0.avro", *RUN[4:], cwd=tmp_path, columns=columns)
     code, lines = terminal.end()
-    assert code == 0
+    assert code == 0, lines[-20:]
     assert any(re.search(r"alerts.* \d+/400 ", line) for line in lines)
     assert max(map(len, lines)) <= columns
     # Each row stands in one line, and none of it is cut off.
@@ -96,7 +96,6 @@ def test_progress_and_a_table_that_fits_the_terminal(packets, tmp_path, columns)
     assert len(rows) == 12
     assert all(re.match(r"\W*ztf:ZTF21t0x00\d\d ", row) for row in rows)
     assert "…" not in "".join(rows)
-    assert "0m" not in "".join(rows)
 
 
 def test_away_from_a_terminal_there_is_no_progress(packets, tmp_path):

@@ -36,6 +36,17 @@ else:
     {target}, p = read_bytes(data, p); {target} = {target}.decode()"""
 
 
+_SKIPPED = "skipped"
+"""Name of what is read past: a field that is no column of its table."""
+_SKIP_VARINT = ("while data[p] > 127:", "    p += 1", "p += 1")
+_SKIP_BYTES = (
+    "size, p = read_long(data, p); p += size",
+    "if size < 0 or p > len(data):",
+    "    raise Corrupt('a length beyond the end of the record')",
+)
+_SKIPS = {"int": _SKIP_VARINT, "long": _SKIP_VARINT, "bytes": _SKIP_BYTES, "string": _SKIP_BYTES}
+
+
 class UnsupportedSchemaError(ValueError):
     """A schema holds a type that is not compiled; internal to this module."""
 
@@ -166,7 +177,14 @@ class _Source:
         full_name = _full_name(schema["name"], namespace)
         self._records[full_name] = ("", schema)
         tables = {} if self._open else self._tables
-        fields = [(f"v{i}", f["type"], tables.get(f["name"])) for i, f in enumerate(schema["fields"])]
+        fields = [
+            (
+                f"v{i}" if columns is None or f["name"] in columns else _SKIPPED,
+                f["type"],
+                tables.get(f["name"]),
+            )
+            for i, f in enumerate(schema["fields"])
+        ]
         self._open.add(full_name)
         for is_nullable, run in groupby(fields, key=lambda field: _null_byte(field[1]) is not None):
             groups = [list(group) for _, group in groupby(run, key=lambda field: _layout(field[1]))]
@@ -229,7 +247,9 @@ class _Source:
         name = kind if isinstance(kind, str) else kind.get("type")
         if isinstance(kind, dict) and "logicalType" in kind:
             raise UnsupportedSchemaError(str(kind))
-        if name == "null":
+        if target == _SKIPPED and name in _SKIPS:
+            yield from _SKIPS[name]
+        elif name == "null":
             yield f"{target} = None"
         elif name in {"int", "long"}:
             yield f"{target} = data[p]"
