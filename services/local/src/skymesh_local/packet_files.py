@@ -56,7 +56,8 @@ def find_files(paths: Iterable[Path]) -> list[PacketFile]:
             for item in _walk(path, set()) if path.is_dir() else (path,):
                 found.setdefault(item.resolve(), _file(item))
         except OSError as error:
-            raise SettingsError(f"cannot be read: {error.strerror}", where=name_of(path)) from None
+            place = Path(os.fsdecode(error.filename)) if error.filename else path
+            raise SettingsError(f"cannot be read: {error.strerror}", where=name_of(place)) from None
     return list(found.values())
 
 

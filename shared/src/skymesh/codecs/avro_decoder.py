@@ -23,17 +23,30 @@ _FIXED = {"float": ("f", 4), "double": ("d", 8)}
 _Columns = tuple[str, ...]
 _Field = tuple[str, Any, _Columns | None]
 _Fields = list[_Field]
-_PRIMITIVES = frozenset({"null", "boolean", "int", "long", "float", "double", "bytes", "string"})
 _LONGEST_VARINT_BITS = 70
 _MORE = 0x80
 _WITH_NULL = 2
 _NO_TABLES: Mapping[str, _Columns] = {}
-_SHORT_STRING = """\
+_VARINT = """\
+{target} = data[p]
+if {target} < 128:
+    {target} = ({target} >> 1) ^ -({target} & 1); p += 1
+else:
+    {target}, p = read_long(data, p)"""
+_STRING = """\
 size = data[p]
 if size < 128 and not size & 1 and p + (size >> 1) < len(data):
     {target} = str(data[p + 1 : p + 1 + (size >> 1)], "utf-8"); p += 1 + (size >> 1)
 else:
     {target}, p = read_bytes(data, p); {target} = {target}.decode()"""
+_READS = {
+    "null": "{target} = None",
+    "boolean": "{target} = data[p] != 0; p += 1",
+    "int": _VARINT,
+    "long": _VARINT,
+    "bytes": "{target}, p = read_bytes(data, p)",
+    "string": _STRING,
+}
 
 
 _SKIPPED = "skipped"
@@ -249,31 +262,16 @@ class _Source:
             raise UnsupportedSchemaError(str(kind))
         if target == _SKIPPED and name in _SKIPS:
             yield from _SKIPS[name]
-        elif name == "null":
-            yield f"{target} = None"
-        elif name in {"int", "long"}:
-            yield f"{target} = data[p]"
-            yield f"if {target} < 128:"
-            yield f"    {target} = ({target} >> 1) ^ -({target} & 1); p += 1"
-            yield "else:"
-            yield f"    {target}, p = read_long(data, p)"
+        elif name in _READS:
+            yield from _READS[name].format(target=target).splitlines()
         elif name in _FIXED:
             letter, size = _FIXED[name]
             yield f"{target}, = {self.constant(struct.Struct('<' + letter).unpack_from)}(data, p)"
             yield f"p += {size}"
-        elif name == "boolean":
-            yield f"{target} = data[p] != 0; p += 1"
-        elif name == "bytes":
-            yield f"{target}, p = read_bytes(data, p)"
-        elif name == "string":
-            yield from _SHORT_STRING.format(target=target).splitlines()
         elif name == "array" and isinstance(kind, dict):
-            item = self.add(kind["items"], namespace, columns)
-            yield f"{target}, p = read_items(data, p, {item})"
+            yield f"{target}, p = read_items(data, p, {self.add(kind['items'], namespace, columns)})"
         elif name == "record" and isinstance(kind, dict):
             yield f"{target}, p = {self.add(kind, namespace, columns)}(data, p)"
-        elif isinstance(kind, dict) and name in _PRIMITIVES:
-            yield from self._value((target, name, None), namespace)
         else:
             yield from self._named(str(name), target, namespace, columns)
 

@@ -37,6 +37,7 @@ def get(name: str) -> Survey:
         ) from None
 
 
+@functools.lru_cache(maxsize=256)
 def of_header(header: Header) -> tuple[Survey, Tables]:
     """Return the survey that writes packets of this schema, and the history lists to read as tuples.
 
@@ -45,15 +46,7 @@ def of_header(header: Header) -> tuple[Survey, Tables]:
     UnknownSchemaError
         If no installed survey knows the schema.
     """
-    key = id(header)
-    if key not in _KNOWN:
-        # The header is kept with its answer, so that its id stays its own.
-        _KNOWN[key] = (header, *_find(header.schema))
-    _, survey, tables = _KNOWN[key]
-    return survey, tables
-
-
-_KNOWN: dict[int, tuple[Header, Survey, Tables]] = {}
+    return _find(header.schema)
 
 
 def _find(schema: Any) -> tuple[Survey, Tables]:
