@@ -26,7 +26,7 @@ from skymesh.runtime.loop import TierLoop
 from skymesh.store.sqlite import SqliteStore
 from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
-from skymesh_ingest.tier import process
+from skymesh_ingest.reading import Packet, read_packets
 from skymesh_local import run as local_run
 from skymesh_local.intake import Intake
 from skymesh_local.packet_files import find_files, read_containers
@@ -109,8 +109,9 @@ def _decode(folder: Path) -> dict[str, Any]:
         for _ in iter_records(container.data, lambda header: registry.of_header(header)[1]):
             count += 1
         middle = time.perf_counter()
-        for _ in process(container):
-            pass
+        for packet in read_packets(container):
+            if isinstance(packet, Packet):
+                packet.survey.shape(packet.record.value, packet.source)
         decoding += middle - start
         shaping += time.perf_counter() - middle
         if count >= MOST_DECODED:

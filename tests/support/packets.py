@@ -229,7 +229,7 @@ def shaped(data: bytes) -> Shaped:
     (item,) = read_packets(Container("synthetic.avro", data))
     if isinstance(item, Unreadable):
         raise item.error
-    return item.survey.shape(item.value, item.source)
+    return item.survey.shape(item.record.value, item.source)
 
 
 def alert(**values: Any) -> Alert:

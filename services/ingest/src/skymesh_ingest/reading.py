@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
-from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Tables, iter_records, iter_undecoded
+from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Record, Tables, iter_records, iter_undecoded
 from skymesh.errors import PacketError, UnknownSchemaError
 from skymesh.model.alert import Source
 from skymesh.surveys import registry
@@ -39,16 +38,18 @@ class Packet:
         The file and the record in it.
     survey
         The survey that wrote it.
-    value
-        The record.
-    payload
-        Its original bytes.
+    record
+        The record, with its original bytes.
     """
 
     source: Source
     survey: Survey
-    value: dict[str, Any]
-    payload: bytes
+    record: Record
+
+    @property
+    def payload(self) -> bytes:
+        """Its original bytes."""
+        return self.record.payload
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def read_packets(container: Container) -> Iterator[Packet | Unreadable]:
             if isinstance(item, Damage):
                 yield Unreadable(source, item.error, item.payload)
             else:
-                yield Packet(source, survey[0], item.value, item.payload)
+                yield Packet(source, survey[0], item)
     except UnknownSchemaError as error:
         yield from _foreign(container, error)
     except PacketError as error:

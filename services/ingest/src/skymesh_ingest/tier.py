@@ -58,7 +58,7 @@ def _shaped(record: Packet | Unreadable) -> Shaped | PacketError:
     if isinstance(record, Unreadable):
         return record.error
     try:
-        return record.survey.shape(record.value, record.source)
+        return record.survey.shape(record.record.value, record.source)
     except PacketError as error:
         return error
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:

@@ -182,11 +182,11 @@ def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Re
             yield _damage(index, block.error, data[block.start : block.start + MAX_PAYLOAD])
             return
         try:
-            plain = _decompress(header.codec, block.data)
+            plain, first, end = _plain(header.codec, data, block)
         except _DAMAGE as error:
             yield _damage(index, error, data[block.start : block.start + MAX_PAYLOAD])
             return
-        for item in _iter_block(plain, block.records, decode):
+        for item in _iter_block(plain, first, end, block.records, decode):
             if isinstance(item, Exception):
                 yield _damage(index, item, data[block.start : block.start + MAX_PAYLOAD])
                 return
@@ -209,14 +209,17 @@ def iter_undecoded(data: bytes) -> Iterator[bytes | Damage]:
             yield _damage(index, block.error, data[block.start : block.start + MAX_PAYLOAD])
             return
         for _ in range(block.records):
-            yield block.data[:MAX_PAYLOAD]
+            yield data[block.first : min(block.end, block.first + MAX_PAYLOAD)]
             index += 1
 
 
 class _Block(NamedTuple):
+    """A block from `start`, its data, still compressed, from `first` to `end`."""
+
     records: int
-    data: bytes
     start: int
+    first: int
+    end: int
 
 
 class _Broken(NamedTuple):
@@ -232,35 +235,45 @@ def _iter_blocks(data: bytes, offset: int) -> Iterator[_Block | _Broken]:
         start = offset
         try:
             count, offset = read_long(data, offset)
-            block, offset = read_bytes(data, offset)
+            size, first = read_long(data, offset)
+            offset = first + size
+            if size < 0 or offset > len(data):
+                raise CorruptRecordError("a length beyond the end of the file")
         except _DAMAGE as error:
             yield _Broken(error, start)
             return
-        if not 0 <= count <= max(len(block), 1) * _MOST_PER_BYTE:
+        if not 0 <= count <= max(size, 1) * _MOST_PER_BYTE:
             yield _Broken(CorruptRecordError("more records than bytes"), start)
             return
-        yield _Block(count, block, start)
+        yield _Block(count, start, first, offset)
         if data[offset : offset + _SYNC_SIZE] != sync:
             yield _Broken(CorruptRecordError("a block without its sync marker"), start)
             return
         offset += _SYNC_SIZE
 
 
+def _plain(codec: str, data: bytes, block: _Block) -> tuple[bytes, int, int]:
+    """Return bytes that hold a block's records, and from where to where; a plain block stays where it is."""
+    if codec == "null" and isinstance(data, bytes):
+        return data, block.first, block.end
+    plain = _decompress(codec, data[block.first : block.end])
+    return plain, 0, len(plain)
+
+
 def _iter_block(
-    block: bytes, count: int, decode: Decoder
+    block: bytes, offset: int, end: int, count: int, decode: Decoder
 ) -> Iterator[tuple[dict[str, Any], bytes, int, int] | Exception]:
     """Yield the records of one block, and the error that ends it before its count."""
-    offset = 0
-    if count > len(block):
+    if count > end - offset:
         yield CorruptRecordError("more records than bytes")
         return
     for number in range(count):
         start = offset
         try:
             value, offset = decode(block, start)
-            if offset > len(block):
+            if offset > end:
                 raise CorruptRecordError("a record that ends beyond its block")
-            if number == count - 1 and offset != len(block):
+            if number == count - 1 and offset != end:
                 raise CorruptRecordError("bytes behind the last record of a block")
         except _DAMAGE as error:
             yield error
