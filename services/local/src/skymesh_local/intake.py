@@ -29,8 +29,9 @@ from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
 from skymesh_ingest.tier import Ingest
 from skymesh_local.app import Embedded
 
-# So few that their bytes stay in the processor's cache.
-_PACKETS = 32
+# So few that what is decoded of them stays in the processor's cache.
+_PACKETS = 2
+_ROWS_AT_ONCE = 64
 _ROWS = 1000
 _BYTES = 64 << 20
 _LETTERS = 16
@@ -69,6 +70,10 @@ class Intake:
         # The run is known only when the log is; until then dead letters carry none.
         self._tier = Ingest(Context(_NO_RUN, _NO_RUN))
         self._packets: list[Packet | Unreadable] = []
+        self._rows: list[tuple[object, ...]] = []
+        self._dead: list[tuple[bytes]] = []
+        self._stamps: list[Cutouts] = []
+        self._counts: dict[str, list[int]] = {}
 
     async def read(self, items: Iterable[Container | Unreadable]) -> None:
         """Read the containers of one or several files."""
@@ -79,25 +84,32 @@ class Intake:
                     await self._process()
 
     async def _process(self) -> None:
-        """Let the tier decide on the packets at hand; its alerts go to the spool, to be sorted."""
-        # The event loop gets its turn: an interrupt is heard between two batches.
-        await asyncio.sleep(0)
-        batch = Batch(0, 0, 0, (), tuple(self._packets))
+        """Let the tier decide on the packets at hand; its alerts wait for the spool, to be sorted there."""
+        outcome = self._tier.process(Batch(0, 0, 0, (), tuple(self._packets)), Found())
+        for packet in self._packets:
+            self._counts.setdefault(packet.source.name, [0, 0])
         self._packets = []
-        outcome = self._tier.process(batch, Found())
-        counts = {packet.source.name: [0, 0] for packet in batch.records}
-        for _, _, alert in outcome.records:
-            counts[alert.source.name][0] += 1
+        for publication in outcome.records:
+            self._counts[publication.value.source.name][0] += 1
+        for document in outcome.documents:
+            if isinstance(document, DeadLetter):
+                self._counts[document.source][1] += 1
+                self._dead.append((wire.encode(document),))
+            elif isinstance(document, Cutouts):
+                self._stamps.append(document)
+        self._rows += map(_row, outcome.records)
+        if len(self._rows) + len(self._dead) >= _ROWS_AT_ONCE:
+            await self._flush()
+
+    async def _flush(self) -> None:
+        # The event loop gets its turn: an interrupt is heard between two writes.
+        await asyncio.sleep(0)
         with _errors():
-            self._spool.executemany(
-                "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", map(_row, outcome.records)
-            )
-            for letter in outcome.documents:
-                if isinstance(letter, DeadLetter):
-                    counts[letter.source][1] += 1
-                    self._spool.execute("INSERT INTO dead VALUES (?)", (wire.encode(letter),))
-            self._spool.executemany(_COUNT, ((name, *count) for name, count in counts.items()))
-        await self._store.write([document for document in outcome.documents if isinstance(document, Cutouts)])
+            self._spool.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
+            self._spool.executemany("INSERT INTO dead VALUES (?)", self._dead)
+            self._spool.executemany(_COUNT, ((name, *count) for name, count in self._counts.items()))
+        await self._store.write(self._stamps)
+        self._rows, self._dead, self._stamps, self._counts = [], [], [], {}
 
     async def finish(self) -> Log:
         """Write the log in its order; nothing is written twice.
@@ -108,6 +120,7 @@ class Intake:
             If the disk is full.
         """
         await self._process()
+        await self._flush()
         with _errors():
             self._spool.execute(f"CREATE INDEX ordered ON alerts ({_KEY})")
             keys = self._spool.execute(f"SELECT alert, record FROM alerts ORDER BY {_KEY}")

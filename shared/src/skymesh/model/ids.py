@@ -42,7 +42,9 @@ _PERSONS: Final = {kind: f"{kind}/{ENCODING_VERSION}".encode() for kind in KINDS
 _BEGUN: Final = {kind: blake2b(digest_size=DIGEST_SIZE, person=person) for kind, person in _PERSONS.items()}
 _encode = msgspec.msgpack.Encoder(order="sorted").encode
 # What MessagePack writes for floats that have another canonical form: NaN and infinities, -0.
-_UNUSUAL_PREFIXES: Final = (b"\xcb\x7f", b"\xcb\xff", b"\xcb\x80\x00\x00\x00\x00\x00\x00\x00")
+_NAN_OR_INFINITY: Final = b"\xcb\x7f"
+_NEGATIVE_NAN_OR_INFINITY: Final = b"\xcb\xff"
+_NEGATIVE_ZERO: Final = b"\xcb\x80\x00\x00\x00\x00\x00\x00\x00"
 
 
 def canonical(value: Any) -> bytes:
@@ -63,9 +65,8 @@ def canonical_row(values: tuple[Any, ...]) -> bytes:
     looked at value by value.
     """
     row = _encode(values)
-    for prefix in _UNUSUAL_PREFIXES:
-        if prefix in row:
-            return canonical(values)
+    if _NAN_OR_INFINITY in row or _NEGATIVE_NAN_OR_INFINITY in row or _NEGATIVE_ZERO in row:
+        return canonical(values)
     return row
 
 

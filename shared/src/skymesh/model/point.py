@@ -82,13 +82,13 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return (self.is_withdrawn, self.is_triggering, self.processed_mjd_tai, self.id)
 
 
-def point_body(key: MeasurementKey, values: tuple[Any, ...]) -> bytes:
+def point_body(key: tuple[str, str, int | str], values: tuple[Any, ...]) -> bytes:
     """Return the canonical bytes of a version of a measurement.
 
     Parameters
     ----------
     key
-        The measurement.
+        The measurement: a `MeasurementKey`, or its parts.
     values
         Raw values in the order of the survey's field list: numbers, truth values, None, NFC text.
     """

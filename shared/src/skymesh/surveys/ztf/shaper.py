@@ -14,7 +14,7 @@ import msgspec
 from skymesh.errors import InvalidDataPointError
 from skymesh.model.alert import Alert, Source, alert_id
 from skymesh.model.ids import Digest, canonical, digest_bytes
-from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, MeasurementKey, point_body, point_id
+from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, point_body, point_id
 from skymesh.surveys.survey import Shaped
 from skymesh.surveys.time_scales import mjd_tai_of_jd_utc
 from skymesh.surveys.ztf import fields, names
@@ -53,6 +53,7 @@ def shape(record: dict[str, Any], source: Source) -> Shaped:
     object_id, candid = _identity(record, candidate)
     points = (_trigger(candidate, candid), *_history(record, object_id))
     cutouts = _cutouts(record)
+    stamps = None if cutouts is None else digest_bytes("cutout", cutouts)
     values = dict(_present(candidate, _ALERT_FIELDS_LEFT_OUT))
     aggregates = dict(_present({name: candidate.get(name) for name in fields.AGGREGATES}, _NOTHING))
     ampel = names.ampel_id(object_id)
@@ -61,12 +62,12 @@ def shape(record: dict[str, Any], source: Source) -> Shaped:
         survey=SURVEY,
         native=candid,
         stock=names.stock_of(object_id),
-        record=_record_digest(record, points, values, aggregates, cutouts),
+        record=_record_digest(record, points, values, aggregates, stamps),
         points=points,
         values=values,
         aggregates=aggregates,
         attributes={} if ampel is None else {"ampel_stock": ampel},
-        cutouts=None if cutouts is None else digest_bytes("cutout", cutouts),
+        cutouts=stamps,
         source=source,
     )
     return Shaped(alert, cutouts)
@@ -74,7 +75,7 @@ def shape(record: dict[str, Any], source: Source) -> Shaped:
 
 def _identity(record: dict[str, Any], candidate: dict[str, Any]) -> tuple[str, int]:
     object_id, candid = record["objectId"], candidate["candid"]
-    if not isinstance(object_id, str) or not object_id or any(c.isspace() for c in object_id):
+    if not isinstance(object_id, str) or not object_id or object_id.split() != [object_id]:
         raise InvalidDataPointError("no objectId")
     if not isinstance(candid, int) or candid <= 0:
         raise InvalidDataPointError("no candid")
@@ -109,7 +110,8 @@ def _detection(candid: int, row: tuple[Any, ...], *, is_triggering: bool) -> Dat
     if sign not in _POSITIVE:
         raise InvalidDataPointError(f"isdiffpos {sign!r} is none of t, f, 1, 0")
     row = (_POSITIVE[sign], *rest)
-    if not (_is_ascii(row[_SSNAMENR]) and _is_ascii(row[_RBVERSION])):
+    name, version = row[_SSNAMENR], row[_RBVERSION]
+    if not ((name is None or name.isascii()) and (version is None or version.isascii())):
         row = tuple(unicodedata.normalize("NFC", value) if isinstance(value, str) else value for value in row)
     jd_utc, rcid = row[_JD], row[_RCID]
     exposure = None if rcid is None else (jd_utc, rcid)
@@ -135,13 +137,14 @@ def _point(
     *,
     is_triggering: bool = False,
 ) -> DataPoint:
-    if not _is_number(jd_utc):
+    # This runs for every entry of every history: few calls, and the usual case first.
+    if type(jd_utc) is not float or not math.isfinite(jd_utc):
         raise InvalidDataPointError(f"a {kind} without jd")
     try:
         mjd_tai = mjd_tai_of_jd_utc(jd_utc)
     except ValueError as error:
         raise InvalidDataPointError(f"a {kind} with {error}") from None
-    key = MeasurementKey(SURVEY, kind, native)
+    key = (SURVEY, kind, native)
     body = point_body(key, row)
     if _ABSENT_BYTES[0] in body or _ABSENT_BYTES[1] in body:
         body = point_body(key, tuple(None if value == _ABSENT else value for value in row))
@@ -164,11 +167,10 @@ def _record_digest(
     points: Iterable[DataPoint],
     values: dict[str, Any],
     aggregates: dict[str, Any],
-    cutouts: bytes | None,
+    stamps: Digest | None,
 ) -> Digest:
     """Return the digest of the decoded record: its points by id, everything else by value."""
     extra = {key: _plain(value) for key, value in record.items() if key not in _DIGESTED_APART}
-    stamps = None if cutouts is None else digest_bytes("cutout", cutouts)
     content = [[point.id for point in points], values, aggregates, stamps, extra]
     # It only orders copies and tells them apart, so text is taken as it is spelled.
     return digest_bytes("record", _encode_sorted(content))
@@ -195,7 +197,3 @@ def _plain(value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, float | int) and math.isfinite(value)
-
-
-def _is_ascii(value: Any) -> bool:
-    return value is None or value.isascii()
