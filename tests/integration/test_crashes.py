@@ -114,16 +114,17 @@ def test_other_batches_and_processes_after_a_crash_make_the_same(night, tmp_path
 def test_the_real_command_killed_again_and_again_ends_as_if_it_had_not_been(night, tmp_path):
     folder, job, numbers, rows = night
     arguments = ["run", job, "--alerts", folder / "alerts", "--out", tmp_path, "--json"]
-    draw = random.Random(7)
+    log = tmp_path / "store.db-wal"
     kills = 0
-    for _ in range(5):
+    for more_bytes in (1, 100_000, 300_000, 1, 200_000):
+        # It is killed as soon as it has written so much more.
+        limit = _size(log) + more_bytes
         command = [sys.executable, "-c", "from skymesh_local.cli import main; main()", *map(str, arguments)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            try:
-                process.wait(timeout=draw.uniform(0.5, 1.1))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                kills += 1
+            while process.poll() is None and _size(log) < limit:
+                """Look again."""
+            kills += process.poll() is None
+            process.kill()
     assert kills > 0
     done = skymesh(*arguments)
     assert done.returncode == 0, done.stderr
@@ -134,6 +135,13 @@ def test_the_real_command_killed_again_and_again_ends_as_if_it_had_not_been(nigh
     for table in rows.keys() - {"journal", "run_summaries", "ends", "committed"}:
         assert found[table] == rows[table], table
     assert skymesh("audit", "--store", f"sqlite:{tmp_path / 'store.db'}", "--final").returncode == 0
+
+
+def _size(path):
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _audited(out):
