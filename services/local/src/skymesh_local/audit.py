@@ -24,7 +24,6 @@ READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 _MOST_HOLES = 200
 # What entries count beside the outcomes of their lines.
 _NO_OUTCOMES = frozenset({"memoised", "points"})
-_RECORDS, _BYTES = 1000, 64 << 20
 
 
 @dataclass
@@ -142,9 +141,8 @@ async def _journal(embedded: Embedded, run: Run) -> Journal:
     topic = topic_of(PROVENANCE, run.id)
     if await embedded.bus.partitions(topic):
         start = await embedded.bus.committed(f"{run.id.hex()}.provenance", topic, 0)
-        while records := await embedded.bus.read_from(topic, 0, start, limit=_RECORDS, max_bytes=_BYTES):
+        async for records in embedded.bus.iter_from(topic, 0, start):
             entries += [wire.decode(record.value, JournalEntry) for record in records]
-            start = records[-1].offset + 1
     completed, ends = {}, {}
     for tier, record in READS.items():
         topic = topic_of(record, run.log if record == ALERTS else run.id)

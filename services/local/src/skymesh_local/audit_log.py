@@ -17,8 +17,6 @@ from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh_local.app import Embedded
 
-_RECORDS, _BYTES = 1000, 64 << 20
-
 
 async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
     """Compare the account of every file with the log and the dead letters, and the log with its id."""
@@ -49,11 +47,9 @@ async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[int, Ale
     topic = topic_of(ALERTS, run.log)
     if not await embedded.bus.partitions(topic):
         return
-    start = 0
-    while records := await embedded.bus.read_from(topic, 0, start, limit=_RECORDS, max_bytes=_BYTES):
+    async for records in embedded.bus.iter_from(topic, 0, 0):
         for record in records:
             yield record.offset, wire.decode(record.value, Alert)
-        start = records[-1].offset + 1
 
 
 async def audit_arrivals(

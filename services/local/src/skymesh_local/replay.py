@@ -17,9 +17,6 @@ from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh_local.app import Embedded, open_embedded
 from skymesh_local.find import find_run
 
-_RECORDS = 1000
-_BYTES = 32 << 20
-
 
 class Replayed(NamedTuple):
     """A log that was copied.
@@ -87,12 +84,9 @@ async def _copy_topic(source: Embedded, target: Embedded, topic: str) -> None:
     await target.bus.create(topic, partitions=partitions)
     for partition in range(partitions):
         start = await target.bus.end(topic, partition)
-        while records := await source.bus.read_from(
-            topic, partition, start, limit=_RECORDS, max_bytes=_BYTES
-        ):
+        async for records in source.bus.iter_from(topic, partition, start):
             await _copy_cutouts(source, target, [record.value for record in records])
             await target.bus.publish([Outgoing(topic, record.key, record.value) for record in records])
-            start = records[-1].offset + 1
 
 
 async def _copy_cutouts(source: Embedded, target: Embedded, values: list[bytes]) -> None:

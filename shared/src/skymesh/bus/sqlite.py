@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from skymesh.bus.bus import Outgoing, Received
 from skymesh.errors import BrokerUnavailableError, InvariantError
@@ -26,6 +26,7 @@ CREATE TABLE committed (
 ) WITHOUT ROWID;
 """
 _FILL_RECORDS = 2000
+_PART_RECORDS, _PART_BYTES = 1000, 64 << 20
 
 
 class SqliteBus:
@@ -100,6 +101,13 @@ class SqliteBus:
                     break
                 received.append(record)
         return tuple(received)
+
+    async def iter_from(self, topic: str, partition: int, first: int) -> AsyncIterator[tuple[Received, ...]]:
+        """Yield the records from an offset to the end, for no group, part by part."""
+        limits = {"limit": _PART_RECORDS, "max_bytes": _PART_BYTES}
+        while records := await self.read_from(topic, partition, first, **limits):
+            yield records
+            first = records[-1].offset + 1
 
     async def commit(
         self, group: str, topic: str, partition: int, *, first: int, end: int, outputs: Sequence[Outgoing]

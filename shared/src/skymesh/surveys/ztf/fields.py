@@ -50,11 +50,6 @@ IDENTITY: Final = frozenset({"candid", "objectId", "programpi", "tblid", "nid"})
 
 CUTOUTS: Final = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
 
-NATIVE_TOP_LEVEL: Final = frozenset(
-    {"schemavsn", "publisher", "objectId", "candid", "candidate", "prv_candidates", "fp_hists", *CUTOUTS}
-)
-"""The top level of the survey's own packets; whatever else is there, a broker added."""
-
 _TABLES: Final[Tables] = (("prv_candidates", HISTORY_COLUMNS), ("fp_hists", FORCED_FIELDS))
 _TRIGGER_MUST_HAVE: Final = frozenset({"candid", "jd", "fid", "ra", "dec", "magpsf", "isdiffpos"})
 
