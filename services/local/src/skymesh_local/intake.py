@@ -2,15 +2,19 @@
 
 The order is time of observation of the triggering point, alert id, digest of the decoded record:
 whatever the files are called, and in whatever order they come, the same packets make the same log.
-To know it, all must have been read; until then the alerts lie in a temporary file that SQLite sorts.
+To know it, all must have been read; until then the alerts lie in a temporary file, and SQLite sorts
+their keys.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -20,7 +24,7 @@ from skymesh.errors import StoreUnavailableError
 from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
-from skymesh.runtime.tier import Batch, Context, Publication
+from skymesh.runtime.tier import Batch, Context
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.sqlite import SqliteStore
 from skymesh.store.store import Found
@@ -31,18 +35,17 @@ from skymesh_local.app import Embedded
 
 # So few that what is decoded of them stays in the processor's cache.
 _PACKETS = 2
-_ROWS_AT_ONCE = 64
+_ROWS_AT_ONCE = 128
 _ROWS = 1000
 _BYTES = 64 << 20
 _LETTERS = 16
-_SPOOL_CACHE_KIB = 32 * 1024
 _KEY = "time, alert, record, source, number"
 _COUNT = (
     "INSERT INTO counts VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET published = published + excluded.published, dead = dead + excluded.dead"
 )
 _ALERTS = """CREATE TABLE alerts (
-    time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, body BLOB
+    time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, start INTEGER, size INTEGER
 )"""
 _NO_RUN = Digest(bytes(16))
 
@@ -54,23 +57,27 @@ class Intake:
     ----------
     store, bus
         Where image stamps, dead letters and the log go.
+    folder
+        Where the temporary file lies: on the disk that must have room for the log anyway.
     """
 
-    def __init__(self, store: SqliteStore, bus: SqliteBus) -> None:
+    def __init__(self, store: SqliteStore, bus: SqliteBus, folder: Path) -> None:
         self._store = store
         self._bus = bus
-        # An unnamed database lives in a temporary file that goes with the process.
+        # Both have no name and go with the process: the alerts' bytes, and a database of what is small.
+        with _errors():
+            self._bodies = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  # `close` does
+        self._end = 0
         self._spool = sqlite3.connect("", isolation_level=None)
         self._spool.execute("PRAGMA journal_mode = OFF")
-        self._spool.execute("PRAGMA synchronous = OFF")
+        self._spool.execute("BEGIN")
         self._spool.execute(_ALERTS)
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
-        self._spool.execute(f"PRAGMA cache_size = -{_SPOOL_CACHE_KIB}")
         # The run is known only when the log is; until then dead letters carry none.
         self._tier = Ingest(Context(_NO_RUN, _NO_RUN))
         self._packets: list[Packet | Unreadable] = []
-        self._rows: list[tuple[object, ...]] = []
+        self._alerts: list[Alert] = []
         self._dead: list[tuple[bytes]] = []
         self._stamps: list[Cutouts] = []
         self._counts: dict[str, list[int]] = {}
@@ -97,19 +104,32 @@ class Intake:
                 self._dead.append((wire.encode(document),))
             elif isinstance(document, Cutouts):
                 self._stamps.append(document)
-        self._rows += map(_row, outcome.records)
-        if len(self._rows) + len(self._dead) >= _ROWS_AT_ONCE:
+        self._alerts += [publication.value for publication in outcome.records]
+        if len(self._alerts) + len(self._dead) >= _ROWS_AT_ONCE:
             await self._flush()
 
     async def _flush(self) -> None:
         # The event loop gets its turn: an interrupt is heard between two writes.
         await asyncio.sleep(0)
         with _errors():
-            self._spool.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?)", self._rows)
+            self._spool.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._appended())
             self._spool.executemany("INSERT INTO dead VALUES (?)", self._dead)
             self._spool.executemany(_COUNT, ((name, *count) for name, count in self._counts.items()))
         await self._store.write(self._stamps)
-        self._rows, self._dead, self._stamps, self._counts = [], [], [], {}
+        self._alerts, self._dead, self._stamps, self._counts = [], [], [], {}
+
+    def _appended(self) -> list[tuple[object, ...]]:
+        """Append the alerts at hand to the temporary file; return the row that sorts and finds each."""
+        bodies, rows = [], []
+        for alert in self._alerts:
+            body = wire.encode(alert)
+            rows.append((*_sort_key(alert), alert.stock, self._end, len(body)))
+            bodies.append(body)
+            self._end += len(body)
+        left = memoryview(b"".join(bodies))
+        while left:
+            left = left[self._bodies.write(left) :]
+        return rows
 
     async def finish(self) -> Log:
         """Write the log in its order; nothing is written twice.
@@ -150,19 +170,20 @@ class Intake:
                 await self._store.write([msgspec.structs.replace(letter, run=run) for letter in read])
 
     def close(self) -> None:
-        """Drop the temporary file."""
+        """Drop the temporary files."""
         self._spool.close()
+        self._bodies.close()
 
     def _in_order(self) -> Iterator[tuple[str, bytes]]:
         with _errors():
-            yield from self._spool.execute(f"SELECT stock, body FROM alerts ORDER BY {_KEY}")
+            rows = self._spool.execute(f"SELECT stock, start, size FROM alerts ORDER BY {_KEY}")
+            for stock, start, size in rows:
+                yield stock, os.pread(self._bodies.fileno(), size, start)
 
 
-def _row(publication: Publication) -> tuple[object, ...]:
-    alert: Alert = publication.value
+def _sort_key(alert: Alert) -> tuple[object, ...]:
     source = alert.source
-    key = (alert.trigger.mjd_tai, alert.id, alert.record, source.name, source.index)
-    return (*key, alert.stock, wire.encode(alert))
+    return alert.trigger.mjd_tai, alert.id, alert.record, source.name, source.index
 
 
 async def journal_intake(embedded: Embedded, run: Run) -> None:
@@ -189,9 +210,9 @@ async def journal_intake(embedded: Embedded, run: Run) -> None:
 
 @contextmanager
 def _errors() -> Iterator[None]:
-    """Turn SQLite's errors about the temporary file into the mesh's."""
+    """Turn errors about the temporary files into the mesh's."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         problem = f"{error}; nothing is lost: run the same command again"
         raise StoreUnavailableError(problem, where="temporary file") from error

@@ -53,8 +53,8 @@ def find_files(paths: Iterable[Path]) -> list[PacketFile]:
                 raise SettingsError("there is no such file or folder", where=name_of(path))
             if not path.is_dir() and not path.is_file():
                 raise SettingsError("neither a file nor a folder", where=name_of(path))
-            for item in _walk(path, set()) if path.is_dir() else (path,):
-                found.setdefault(item.resolve(), _file(item))
+            for place, item in _walk(path, set()) if path.is_dir() else ((path.resolve(), path),):
+                found.setdefault(place, _file(item))
         except OSError as error:
             place = Path(os.fsdecode(error.filename)) if error.filename else path
             raise SettingsError(f"cannot be read: {error.strerror}", where=name_of(place)) from None
@@ -66,16 +66,22 @@ def name_of(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _walk(folder: Path, above: set[Path]) -> Iterator[Path]:
-    """Yield the files of a folder that end like packets; a link back to a folder above ends there."""
+def _walk(folder: Path, above: set[Path]) -> Iterator[tuple[Path, Path]]:
+    """Yield the files of a folder that end like packets, with the place where each really lies.
+
+    A link back to a folder above ends there.
+    """
     place = folder.resolve()
     if place in above:
         return
-    for item in sorted(folder.iterdir()):
+    with os.scandir(folder) as entries:
+        items = sorted(entries, key=lambda entry: entry.name)
+    for item in items:
         if item.is_dir():
-            yield from _walk(item, above | {place})
-        elif item.is_file() and item.name.lower().endswith((".avro", *_TAR_ENDINGS)):
-            yield item
+            yield from _walk(folder / item.name, above | {place})
+        elif item.name.lower().endswith((".avro", *_TAR_ENDINGS)) and item.is_file():
+            path = folder / item.name
+            yield path.resolve() if item.is_symlink() else place / item.name, path
 
 
 def _file(path: Path) -> PacketFile:
@@ -95,11 +101,13 @@ def read_containers(file: PacketFile) -> Iterator[Container | Unreadable]:
 
 def _mapped(path: Path) -> Iterator[Container]:
     """Yield a file as a container; a big one stays on disk and is read as it is decoded."""
-    with path.open("rb") as stream:
-        if path.stat().st_size <= _MAPPED_BYTES:
+    # Unbuffered: a packet is read in one call.
+    with path.open("rb", buffering=0) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size <= _MAPPED_BYTES:
             yield Container(name_of(path), stream.read())
             return
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
             yield Container(name_of(path), data)  # type: ignore[arg-type]  # it slices into bytes
 
 

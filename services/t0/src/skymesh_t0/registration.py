@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -23,17 +23,17 @@ class StockRegister:
 
     def __init__(self, arrivals: Iterable[Arrival] = ()) -> None:
         self._alerts: set[Digest] = set()
-        self._points: set[tuple[Digest, bool]] = set()
+        # Whether a point is known as its alert's trigger; a copy from a history adds nothing to that.
+        self._is_trigger: dict[Digest, bool] = {}
         self._versions: dict[tuple[str, str, int | str], list[DataPoint]] = {}
         for arrival in arrivals:
             self._alerts.add(arrival.alert.id)
-            for point in arrival.alert.points:
-                self._add(point)
+            self._add(arrival.alert.points)
 
     def register(self, log: Digest, position: Position, alert: Alert) -> Arrival:
         """Take in the next alert of the stock; return the row that says what it added."""
         is_duplicate = alert.id in self._alerts
-        new = () if is_duplicate else tuple(self._new(alert.points))
+        new = () if is_duplicate else self._new(alert.points)
         self._alerts.add(alert.id)
         trigger = alert.trigger
         return Arrival(
@@ -46,20 +46,27 @@ class StockRegister:
             is_duplicate=is_duplicate,
         )
 
-    def _new(self, points: Iterable[DataPoint]) -> Iterator[DataPoint]:
-        for point in points:
-            is_known = (point.id, True) in self._points or (point.id, point.is_triggering) in self._points
-            if not is_known and not self._is_outranked(point):
-                self._add(point)
-                yield point
+    def _new(self, points: Iterable[DataPoint]) -> tuple[DataPoint, ...]:
+        """Return the points that are neither known nor outranked; from then on they are known."""
+        known = self._is_trigger
+        unknown = [p for p in points if p.id not in known or (p.is_triggering and not known[p.id])]
+        return tuple(point for point in unknown if self._adds(point))
 
-    def _is_outranked(self, point: DataPoint) -> bool:
-        """Return whether a higher version with the same labels is there: then nobody would see this one."""
+    def _adds(self, point: DataPoint) -> bool:
+        """Take in a point, unless a version as high with the same labels is there: nobody would see it."""
         versions = self._versions.get((point.survey, point.kind, point.native))
-        return versions is not None and any(
-            other.labels == point.labels and other.rank > point.rank for other in versions
-        )
+        if versions and any(other.labels == point.labels and other.rank >= point.rank for other in versions):
+            return False
+        self._add((point,))
+        return True
 
-    def _add(self, point: DataPoint) -> None:
-        self._points.add((point.id, point.is_triggering))
-        self._versions.setdefault((point.survey, point.kind, point.native), []).append(point)
+    def _add(self, points: Iterable[DataPoint]) -> None:
+        # This runs for every point that a stock has, at each of its alerts.
+        known, versions = self._is_trigger, self._versions
+        for point in points:
+            known[point.id] = point.is_triggering or known.get(point.id, False)
+            key = (point.survey, point.kind, point.native)
+            if key in versions:
+                versions[key].append(point)
+            else:
+                versions[key] = [point]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 
 from skymesh.model.access import Labels, visible
 from skymesh.model.alert import Arrival
@@ -14,7 +15,7 @@ from skymesh.units.inputs import in_order_of_time
 def known_points(arrivals: Iterable[Arrival], position: Position) -> tuple[DataPoint, ...]:
     """Return all points registered for a stock up to a position, inclusive."""
     return tuple(
-        point for arrival in arrivals if arrival.position <= position for point in arrival.alert.points
+        chain.from_iterable(arrival.alert.points for arrival in arrivals if arrival.position <= position)
     )
 
 
@@ -28,24 +29,20 @@ def mux(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...]:
     in_force: dict[tuple[str, str, int | str], DataPoint] = {}
     for point in visible(points, grants):
         key = (point.survey, point.kind, point.native)
-        other = in_force.get(key)
-        if other is None or point.rank > other.rank:
+        if key not in in_force or point.rank > in_force[key].rank:
             in_force[key] = point
     return in_order_of_time(_one_per_exposure(p for p in in_force.values() if not p.is_withdrawn))
 
 
-def _one_per_exposure(points: Iterable[DataPoint]) -> list[DataPoint]:
-    kept: list[DataPoint] = []
-    by_exposure: dict[tuple[str, tuple[float, int]], DataPoint] = {}
+def _one_per_exposure(points: Iterable[DataPoint]) -> Iterable[DataPoint]:
+    kept: dict[tuple[str, object], DataPoint] = {}
     for point in points:
-        if point.kind != DETECTION or point.exposure is None:
-            kept.append(point)
-            continue
-        place = (point.survey, point.exposure)
-        other = by_exposure.get(place)
-        if other is None or _number(point) > _number(other):
-            by_exposure[place] = point
-    return kept + list(by_exposure.values())
+        # What is no detection in an exposure stands for itself.
+        is_look = point.kind == DETECTION and point.exposure is not None
+        place = (point.survey, point.exposure if is_look else point.id)
+        if place not in kept or _number(point) > _number(kept[place]):
+            kept[place] = point
+    return kept.values()
 
 
 def _number(point: DataPoint) -> tuple[int, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from skymesh.jobs.plan import ChannelPlan, JobPlan
+from skymesh.model.access import union_of_labels
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import DataPoint
@@ -98,7 +99,7 @@ class T1:
     def _combine(self, record: Accepted, found: Found, spent: dict[str, float]) -> dict[str, Combination]:
         """Run the combiner of each channel; channels that see the same through equal units share one run."""
         points = known_points(found.arrivals.get(record.stock, ()), record.position)
-        labels = frozenset(label for point in points for label in point.labels)
+        labels = union_of_labels(points)
         shared: dict[object, Combination] = {}
         combined = {}
         for name in record.channels:
@@ -144,10 +145,11 @@ def _states(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Co
     def combine() -> Combination:
         known, states = {point.id for point in seen}, []
         for members in channel.combiner.unit.combine(seen):
-            ordered = in_order_of_time(members)
-            if not known.issuperset(point.id for point in ordered):
+            ordered = seen if members is seen else in_order_of_time(members)
+            ids = {point.id for point in ordered}
+            if not known >= ids:
                 raise ValueError("the combiner returned points that it was not given")
-            states.append((make_state(stock, (point.id for point in ordered)), ordered))
+            states.append((make_state(stock, ids), ordered))
         return Combination(tuple(states), "")
 
     combined, problem = guarded(combine, channel.combiner.unit.deadline_s)

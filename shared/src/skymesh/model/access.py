@@ -24,4 +24,4 @@ def visible(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...
 
 def union_of_labels(points: Iterable[DataPoint]) -> Labels:
     """Return the labels that whatever is made from these points carries."""
-    return frozenset(label for point in points for label in point.labels)
+    return frozenset().union(*{point.labels for point in points})

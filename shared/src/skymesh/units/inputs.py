@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -51,9 +52,9 @@ class DataPoints:
         return registry.values_of(point, raw_values(point))
 
 
-def in_order_of_time(points: Sequence[DataPoint]) -> tuple[DataPoint, ...]:
+def in_order_of_time(points: Iterable[DataPoint]) -> tuple[DataPoint, ...]:
     """Return points by time of observation; at equal times by id, so that the order is one."""
-    return tuple(sorted(points, key=lambda point: (point.mjd_tai, point.id)))
+    return tuple(sorted(points, key=attrgetter("mjd_tai", "id")))
 
 
 def _by_survey(points: Sequence[DataPoint]) -> dict[str, list[int]]:
