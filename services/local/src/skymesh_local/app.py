@@ -15,6 +15,7 @@ from skymesh.runtime.process_pool import ProcessExecutor
 from skymesh.runtime.tier import Context, Tier
 from skymesh.runtime.topics import ALERTS, OF_A_RUN, topic_of
 from skymesh.sqlite_file import SqliteFile
+from skymesh.store.recent import RecentArrivals
 from skymesh.store.sqlite import SqliteStore
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
@@ -54,7 +55,9 @@ def executor_of(workers: int) -> Executor:
 
 def tiers_of(context: Context, job: JobPlan, executor: Executor) -> tuple[Tier[Any], ...]:
     """Return the tiers of a run, in the way of an alert."""
-    return T0(context, job), T1(context, job), T2(context, job, executor), T3(context, job), Provenance()
+    # Nothing travels inline: T2 finds in memory the points that T0 has just registered.
+    t1 = T1(context, job, inline_bytes=0)
+    return T0(context, job), t1, T2(context, job, executor), T3(context, job), Provenance()
 
 
 async def run_tiers(
@@ -80,12 +83,11 @@ async def run_tiers(
     for record in OF_A_RUN:
         await embedded.bus.create(topic_of(record, context.run), is_kept=False)
     executor = executor_of(workers)
+    store = RecentArrivals(embedded.store)
     try:
         partitions = await embedded.bus.partitions(topic_of(ALERTS, context.log))
         loops = [
-            TierLoop(
-                embedded.bus, embedded.store, tier, context, partition=partition, batch_records=batch_records
-            )
+            TierLoop(embedded.bus, store, tier, context, partition=partition, batch_records=batch_records)
             for tier in reversed(tiers_of(context, job, executor))
             for partition in range(partitions if tier.reads == ALERTS else 1)
         ]

@@ -21,7 +21,7 @@ from skymesh.units.inputs import in_order_of_time
 from skymesh_t1.muxing import known_points, mux
 
 INLINE_BYTES = 256 * 1024
-"""Points of a record travel with it up to this size; above it they are read from the store."""
+"""What travels well: Kafka's default limit is 1 MiB."""
 
 # What a point takes beside its raw values: id, key, labels, time.
 _POINT_BYTES = 128
@@ -44,14 +44,17 @@ class T1:
         The run and its log.
     job
         Its plan.
+    inline_bytes
+        Points of a record travel with it up to this size; above it they are read from the store.
     """
 
     name = "t1"
     reads = ACCEPTED
     record_type = Accepted
 
-    def __init__(self, context: Context, job: JobPlan) -> None:
+    def __init__(self, context: Context, job: JobPlan, *, inline_bytes: int = INLINE_BYTES) -> None:
         self._context = context
+        self._inline_bytes = inline_bytes
         self._channels = {channel.name: channel for channel in job.channels}
 
     def needs(self, batch: Batch[Accepted], found: Found) -> Keys:
@@ -75,7 +78,9 @@ class T1:
             new = _new_states(link, combined)
             states += [state for state, _, _ in new]
             if new:
-                records.append(Publication(STATES, record.stock, _reached_record(record, new)))
+                records.append(
+                    Publication(STATES, record.stock, _reached_record(record, new, self._inline_bytes))
+                )
         return Outcome(
             documents=(*links, *states),
             records=tuple(records),
@@ -169,7 +174,7 @@ def _new_states(
 
 
 def _reached_record(
-    record: Accepted, new: list[tuple[State, tuple[DataPoint, ...], tuple[str, ...]]]
+    record: Accepted, new: list[tuple[State, tuple[DataPoint, ...], tuple[str, ...]]], inline_bytes: int
 ) -> Reached:
     """Return the record for T2, with the points inline unless they are too many to travel."""
     places: dict[Digest, int] = {}
@@ -182,7 +187,7 @@ def _reached_record(
                 inline.append(point)
         states.append(ReachedState(state.id, tuple(places[point.id] for point in points), names))
     size = sum(len(point.body) + _POINT_BYTES for point in inline)
-    travel = tuple(inline) if size <= INLINE_BYTES else None
+    travel = tuple(inline) if size <= inline_bytes else None
     ids = () if travel is not None else tuple(places)
     return Reached(record.position, record.stock, record.alert, travel, ids, tuple(states))
 

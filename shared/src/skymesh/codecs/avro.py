@@ -21,7 +21,8 @@ import cramjam
 import fastavro
 import fastavro.schema
 
-from skymesh.codecs.avro_decoder import CorruptRecordError, Decoder, compile_decoder, read_bytes, read_long
+from skymesh.codecs.avro_decoder import CorruptRecordError, compile_decoder, read_bytes, read_long
+from skymesh.codecs.avro_layouts import Decoder
 from skymesh.errors import UndecodableAlertError
 
 MAGIC = b"Obj\x01"

@@ -13,18 +13,17 @@ and the caller reads with fastavro.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
-Decoder = Callable[[bytes, int], tuple[Any, int]]
+from skymesh.codecs.avro_layouts import Decoder, Rows, flat_fields, row_reader
 
 _FIXED = {"float": ("f", 4), "double": ("d", 8)}
 _Columns = tuple[str, ...]
 _Field = tuple[str, Any, _Columns | None]
 _Fields = list[_Field]
 _LONGEST_VARINT_BITS = 70
-_MORE = 0x80
 _WITH_NULL = 2
 _NO_TABLES: Mapping[str, _Columns] = {}
 _VARINT = """\
@@ -111,7 +110,7 @@ def read_long(data: bytes, offset: int) -> tuple[int, int]:
     """Read one zigzag varint."""
     byte = data[offset]
     value, shift = byte & 0x7F, 7
-    while byte & _MORE:
+    while byte > 0x7F:  # noqa: PLR2004  # this runs for every number: a name would be looked up each time
         offset += 1
         byte = data[offset]
         value |= (byte & 0x7F) << shift
@@ -130,7 +129,7 @@ def read_bytes(data: bytes, offset: int) -> tuple[bytes, int]:
     return data[start:end], end
 
 
-def read_items(data: bytes, offset: int, item: Decoder) -> tuple[list[Any], int]:
+def read_items(data: bytes, offset: int, read: Rows) -> tuple[list[Any], int]:
     """Read an array: blocks of items up to an empty one."""
     items: list[Any] = []
     while True:
@@ -142,9 +141,21 @@ def read_items(data: bytes, offset: int, item: Decoder) -> tuple[list[Any], int]
             _, offset = read_long(data, offset)
         if count > len(data) - offset:
             raise CorruptRecordError("an array longer than the record")
+        part, offset = read(data, offset, count)
+        items += part
+
+
+def one_by_one(decode: Decoder) -> Rows:
+    """Return a function that reads neighbouring items one after the other."""
+
+    def read(data: bytes, offset: int, count: int) -> tuple[list[Any], int]:
+        items = []
         for _ in range(count):
-            value, offset = item(data, offset)
-            items.append(value)
+            item, offset = decode(data, offset)
+            items.append(item)
+        return items, offset
+
+    return read
 
 
 class _Source:
@@ -158,6 +169,8 @@ class _Source:
             "read_long": read_long,
             "read_bytes": read_bytes,
             "read_items": read_items,
+            "one_by_one": one_by_one,
+            "row_reader": row_reader,
             "Corrupt": CorruptRecordError,
         }
         self._records: dict[str, tuple[str, Any]] = {}
@@ -184,6 +197,19 @@ class _Source:
             body = [*self._value(("value", schema, columns), namespace), "return value, p"]
         self.lines += [f"def {name}(data, p):", *(f"    {line}" for line in body)]
         return name
+
+    def _add_items(self, schema: Any, namespace: str, columns: _Columns | None) -> str:
+        """Add a function that reads neighbouring items of an array; return its name."""
+        decode = self.add(schema, namespace, columns)
+        fields = None
+        if columns is not None and isinstance(schema, dict) and schema.get("type") == "record":
+            fields = flat_fields(schema)
+        if fields is None:
+            made = f"one_by_one({decode})"
+        else:
+            made = f"row_reader({self.constant(fields)}, {self.constant(columns)}, {decode})"
+        self.lines.append(f"{decode}_items = {made}")
+        return f"{decode}_items"
 
     def _record(self, schema: dict[str, Any], namespace: str, columns: _Columns | None) -> Iterator[str]:
         namespace = schema.get("namespace", namespace)
@@ -269,7 +295,7 @@ class _Source:
             yield f"{target}, = {self.constant(struct.Struct('<' + letter).unpack_from)}(data, p)"
             yield f"p += {size}"
         elif name == "array" and isinstance(kind, dict):
-            yield f"{target}, p = read_items(data, p, {self.add(kind['items'], namespace, columns)})"
+            yield f"{target}, p = read_items(data, p, {self._add_items(kind['items'], namespace, columns)})"
         elif name == "record" and isinstance(kind, dict):
             yield f"{target}, p = {self.add(kind, namespace, columns)}(data, p)"
         else:

@@ -14,9 +14,11 @@ The canonical bytes are MessagePack, which has one form for every value once the
 
 from __future__ import annotations
 
+import functools
 import math
+import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any, Final, NewType
 
@@ -42,9 +44,7 @@ _PERSONS: Final = {kind: f"{kind}/{ENCODING_VERSION}".encode() for kind in KINDS
 _BEGUN: Final = {kind: blake2b(digest_size=DIGEST_SIZE, person=person) for kind, person in _PERSONS.items()}
 _encode = msgspec.msgpack.Encoder(order="sorted").encode
 # What MessagePack writes for floats that have another canonical form: NaN and infinities, -0.
-_NAN_OR_INFINITY: Final = b"\xcb\x7f"
-_NEGATIVE_NAN_OR_INFINITY: Final = b"\xcb\xff"
-_NEGATIVE_ZERO: Final = b"\xcb\x80\x00\x00\x00\x00\x00\x00\x00"
+_find_special: Final = re.compile(rb"\xcb(?:[\x7f\xff]|\x80\x00{7})").search
 
 
 def canonical(value: Any) -> bytes:
@@ -65,9 +65,7 @@ def canonical_row(values: tuple[Any, ...]) -> bytes:
     looked at value by value.
     """
     row = _encode(values)
-    if _NAN_OR_INFINITY in row or _NEGATIVE_NAN_OR_INFINITY in row or _NEGATIVE_ZERO in row:
-        return canonical(values)
-    return row
+    return canonical(values) if _find_special(row) else row
 
 
 def _normal(value: Any) -> Any:
@@ -96,9 +94,20 @@ def _key(key: Any) -> str:
 
 def digest_bytes(kind: str, data: bytes) -> Digest:
     """Return the id of canonical bytes (or, for cutouts, of the bytes themselves)."""
-    state = _BEGUN[kind].copy()
-    state.update(data)
-    return Digest(state.digest())
+    return digester(kind)(data)
+
+
+@functools.cache
+def digester(kind: str) -> Callable[[bytes], Digest]:
+    """Return the function that makes ids of one kind, for those who make many."""
+    begin = _BEGUN[kind].copy
+
+    def digest(data: bytes) -> Digest:
+        state = begin()
+        state.update(data)
+        return state.digest()  # type: ignore[return-value]  # a NewType of bytes; this runs for every point
+
+    return digest
 
 
 def digest_of(kind: str, value: Any) -> Digest:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from skymesh.model.ids import Digest, canonical_row, digest_bytes
+from skymesh.model.ids import Digest, canonical_row, digester
 
 DETECTION = "detection"
 LIMIT = "limit"
@@ -95,9 +95,8 @@ def point_body(key: tuple[str, str, int | str], values: tuple[Any, ...]) -> byte
     return canonical_row((*key, *values))
 
 
-def point_id(body: bytes) -> Digest:
-    """Return the id of a version of a measurement: the digest of its key and raw values."""
-    return digest_bytes("point", body)
+point_id = digester("point")
+"""Returns the id of a version of a measurement: the digest of its key and raw values."""
 
 
 def raw_values(point: DataPoint) -> tuple[Any, ...]:

@@ -10,7 +10,7 @@ from skymesh.codecs import wire
 from skymesh.errors import TransientError
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import ALERTS, PROVENANCE, topic_of
-from skymesh.store.store import Found, Keys, Store
+from skymesh.store.store import Found, Keys, TierStore
 
 BATCH_RECORDS = 500
 BATCH_BYTES = 32 << 20
@@ -53,7 +53,7 @@ class TierLoop:
     def __init__(
         self,
         bus: Bus,
-        store: Store,
+        store: TierStore,
         tier: Tier[Any],
         context: Context,
         *,

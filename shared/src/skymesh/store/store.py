@@ -96,7 +96,17 @@ class Found:
         self.results |= other.results
 
 
-class Store(Protocol):
+class TierStore(Protocol):
+    """What the loop of a tier asks of a store; see `Store`."""
+
+    async def write(self, documents: Sequence[Document]) -> None:
+        """Write documents, all before it returns."""
+
+    async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
+        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``."""
+
+
+class Store(TierStore, Protocol):
     """Documents under their keys.
 
     A document is a pure function of its key and what was before it, so writing it again changes

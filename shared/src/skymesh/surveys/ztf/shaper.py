@@ -24,7 +24,7 @@ SURVEY: Final = "ztf"
 _ABSENT: Final = -999
 _encode_sorted: Final = msgspec.msgpack.Encoder(order="sorted").encode
 # How MessagePack writes -999, as a float and as an integer.
-_ABSENT_BYTES: Final = (msgspec.msgpack.encode(-999.0), msgspec.msgpack.encode(-999))
+_ABSENT_FLOAT, _ABSENT_INTEGER = msgspec.msgpack.encode(-999.0), msgspec.msgpack.encode(-999)
 _POSITIVE: Final = {"t": True, "1": True, "f": False, "0": False, None: None}
 
 _LIMIT_OF_HISTORY: Final = itemgetter(*(fields.HISTORY_COLUMNS.index(name) for name in fields.LIMIT_FIELDS))
@@ -88,7 +88,7 @@ def _trigger(candidate: dict[str, Any], candid: int) -> DataPoint:
     ra_deg, dec_deg = candidate["ra"], candidate["dec"]
     if not _is_number(ra_deg) or not _is_number(dec_deg) or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):
         raise InvalidDataPointError(f"no position: ra {ra_deg}, dec {dec_deg}")
-    row = tuple(candidate.get(name) for name in fields.DETECTION_FIELDS)
+    row = tuple(map(candidate.get, fields.DETECTION_FIELDS))
     return _detection(candid, row, is_triggering=True)
 
 
@@ -106,10 +106,9 @@ def _history(record: dict[str, Any], object_id: str) -> Iterator[DataPoint]:
 
 
 def _detection(candid: int, row: tuple[Any, ...], *, is_triggering: bool) -> DataPoint:
-    sign, *rest = row
-    if sign not in _POSITIVE:
-        raise InvalidDataPointError(f"isdiffpos {sign!r} is none of t, f, 1, 0")
-    row = (_POSITIVE[sign], *rest)
+    if row[0] not in _POSITIVE:
+        raise InvalidDataPointError(f"isdiffpos {row[0]!r} is none of t, f, 1, 0")
+    row = (_POSITIVE[row[0]], *row[1:])
     name, version = row[_SSNAMENR], row[_RBVERSION]
     if not ((name is None or name.isascii()) and (version is None or version.isascii())):
         row = tuple(unicodedata.normalize("NFC", value) if isinstance(value, str) else value for value in row)
@@ -146,7 +145,7 @@ def _point(
         raise InvalidDataPointError(f"a {kind} with {error}") from None
     key = (SURVEY, kind, native)
     body = point_body(key, row)
-    if _ABSENT_BYTES[0] in body or _ABSENT_BYTES[1] in body:
+    if _ABSENT_FLOAT in body or _ABSENT_INTEGER in body:
         body = point_body(key, tuple(None if value == _ABSENT else value for value in row))
     labels = labels_of(programid)
     return DataPoint(point_id(body), *key, False, is_triggering, 0.0, labels, exposure, mjd_tai, body)
