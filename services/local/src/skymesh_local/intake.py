@@ -34,7 +34,7 @@ from skymesh_ingest.tier import Ingest
 from skymesh_local.app import Embedded
 
 # So few that what is decoded of them stays in the processor's cache.
-_PACKETS = 2
+_PACKETS = 4
 _ROWS_AT_ONCE = 128
 _ROWS = 1000
 _BYTES = 64 << 20

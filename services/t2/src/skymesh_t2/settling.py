@@ -12,7 +12,7 @@ from skymesh.model.execution import InputEntry, Line, Result, content_digest, ex
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.runtime.execute import Executor, Finished, Task
-from skymesh.runtime.guard import guarded
+from skymesh.runtime.guard import alarms, guarded
 from skymesh.units.wiring import InputKind
 from skymesh_t2.inputs import StateMaterial, arguments, entries, missing
 
@@ -77,9 +77,10 @@ class Settler:
     def settle(self, sites: list[Site]) -> None:
         """Settle every analyser of every site, those first that others build on."""
         depth = max((i.level for site in sites for i in site.channel.instances), default=-1)
-        for level in range(depth + 1):
-            due = [(site, i) for site in sites for i in site.channel.instances if i.level == level]
-            self._settle_level(due)
+        with alarms():
+            for level in range(depth + 1):
+                due = [(site, i) for site in sites for i in site.channel.instances if i.level == level]
+                self._settle_level(due)
 
     def _settle_level(self, due: list[tuple[Site, Instance]]) -> None:
         ids: list[Digest] = []

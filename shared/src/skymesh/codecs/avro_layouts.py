@@ -20,10 +20,10 @@ Row = tuple[Any, ...]
 Decoder = Callable[[bytes, int], tuple[Any, int]]
 Rows = Callable[[bytes, int, int], tuple[list[Any], int]]
 
-_SIGHTINGS = 3
+_SIGHTINGS = 8
 _MOST_LAYOUTS = 24
 # Looking for layouts where there are none costs time, and ends.
-_MOST_LOOKS = 1000
+_MOST_LOOKS = 300
 _LONGEST_LAYOUT = 2048
 _MORE, _SEVEN = 0x80, 0x7F
 _GROUP = 4

@@ -7,6 +7,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
 
@@ -58,15 +59,42 @@ def deadline(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    with alarms():
+        _alarm.seconds = seconds
+        # It rings again in case the unit swallows the first one.
+        signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_S)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
-    def _ring(_signal: int, _frame: FrameType | None) -> None:
-        raise UnitTimeoutError(f"longer than its deadline of {seconds:g} s")
 
+@contextmanager
+def alarms() -> Iterator[None]:
+    """Have the alarm of `deadline` at hand inside; around many deadlines it saves time.
+
+    Other threads, which no deadline reaches, pass.
+    """
+    if _alarm.is_set or threading.current_thread() is not threading.main_thread():
+        yield
+        return
     before = signal.signal(signal.SIGALRM, _ring)
-    # It rings again in case the unit swallows the first one.
-    signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_S)
+    _alarm.is_set = True
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        _alarm.is_set = False
         signal.signal(signal.SIGALRM, before)
+
+
+@dataclass
+class _Alarm:
+    is_set: bool = False
+    seconds: float = 0.0
+
+
+_alarm = _Alarm()
+
+
+def _ring(_signal: int, _frame: FrameType | None) -> None:
+    raise UnitTimeoutError(f"longer than its deadline of {_alarm.seconds:g} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -103,15 +104,17 @@ class SqliteStore:
     def _rows_of_stocks(
         self, kind: type[D], owner: str, id_: Digest, stocks: Iterable[str], keys: Keys
     ) -> dict[str, list[D]]:
-        statement = (
-            f"SELECT body FROM {TABLES[kind].name}"
-            f" WHERE {owner} = ? AND stock = ? AND position <= ? ORDER BY position"
+        rows: dict[str, list[D]] = {stock: [] for stock in stocks}
+        # One statement for all stocks: a visit has thousands, and most are new.
+        found = self._file.connection.execute(
+            f"SELECT stock, body FROM {TABLES[kind].name}"
+            f" WHERE {owner} = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
+            " ORDER BY stock, position",
+            (id_, json.dumps(list(rows)), keys.until.to_bytes()),
         )
-        until, run = keys.until.to_bytes(), self._file.connection.execute
-        return {
-            stock: [_decoded(body, kind) for (body,) in run(statement, (id_, stock, until))]
-            for stock in stocks
-        }
+        for stock, body in found:
+            rows[stock].append(_decoded(body, kind))
+        return rows
 
     def _results(self, ids: Iterable[Digest]) -> dict[Digest, Result]:
         run = self._file.connection.execute
