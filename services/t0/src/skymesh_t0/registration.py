@@ -28,12 +28,12 @@ class StockRegister:
         self._versions: dict[tuple[str, str, int | str], list[DataPoint]] = {}
         for arrival in arrivals:
             self._alerts.add(arrival.alert.id)
-            self._add(arrival.alert.points)
+            self._take_in(arrival.alert.points)
 
     def register(self, log: Digest, position: Position, alert: Alert) -> Arrival:
         """Take in the next alert of the stock; return the row that says what it added."""
         is_duplicate = alert.id in self._alerts
-        new = () if is_duplicate else self._new(alert.points)
+        new = () if is_duplicate else self._take_in(alert.points)
         self._alerts.add(alert.id)
         trigger = alert.trigger
         return Arrival(
@@ -46,27 +46,29 @@ class StockRegister:
             is_duplicate=is_duplicate,
         )
 
-    def _new(self, points: Iterable[DataPoint]) -> tuple[DataPoint, ...]:
-        """Return the points that are neither known nor outranked; from then on they are known."""
-        known = self._is_trigger
-        unknown = [p for p in points if p.id not in known or (p.is_triggering and not known[p.id])]
-        return tuple(point for point in unknown if self._adds(point))
+    def _take_in(self, points: Iterable[DataPoint]) -> tuple[DataPoint, ...]:
+        """Return the points that are neither known nor outranked; from then on they are known.
 
-    def _adds(self, point: DataPoint) -> bool:
-        """Take in a point, unless a version as high with the same labels is there: nobody would see it."""
-        versions = self._versions.get((point.survey, point.kind, point.native))
-        if versions and any(other.labels == point.labels and other.rank >= point.rank for other in versions):
-            return False
-        self._add((point,))
-        return True
-
-    def _add(self, points: Iterable[DataPoint]) -> None:
-        # This runs for every point that a stock has, at each of its alerts.
-        known, versions = self._is_trigger, self._versions
+        It runs for every point that a stock has, at each of its alerts: one loop without calls.
+        """
+        is_trigger, all_versions, new = self._is_trigger, self._versions, []
         for point in points:
-            known[point.id] = point.is_triggering or known.get(point.id, False)
+            id_, is_triggering = point.id, point.is_triggering
+            if id_ in is_trigger and (is_trigger[id_] or not is_triggering):
+                continue
             key = (point.survey, point.kind, point.native)
-            if key in versions:
-                versions[key].append(point)
+            versions = all_versions.get(key)
+            if versions is None:
+                all_versions[key] = [point]
+            elif _is_outranked(point, versions):
+                continue
             else:
-                versions[key] = [point]
+                versions.append(point)
+            is_trigger[id_] = is_triggering
+            new.append(point)
+        return tuple(new)
+
+
+def _is_outranked(point: DataPoint, versions: Iterable[DataPoint]) -> bool:
+    """Return whether a version as high with the same labels is there: then nobody would see this one."""
+    return any(other.labels == point.labels and other.rank >= point.rank for other in versions)
