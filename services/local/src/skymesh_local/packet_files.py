@@ -105,7 +105,7 @@ def _mapped(path: Path) -> Iterator[Container]:
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= _MAPPED_BYTES:
-            yield Container(name_of(path), stream.read())
+            yield Container(name_of(path), stream.read(size))
             return
         with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
             yield Container(name_of(path), data)  # type: ignore[arg-type]  # it slices into bytes

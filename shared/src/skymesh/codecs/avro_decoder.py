@@ -225,13 +225,8 @@ class _Source:
             for i, f in enumerate(schema["fields"])
         ]
         self._open.add(full_name)
-        for is_nullable, run in groupby(fields, key=lambda field: _null_byte(field[1]) is not None):
-            groups = [list(group) for _, group in groupby(run, key=lambda field: _layout(field[1]))]
-            if is_nullable:
-                yield from self._nullable(groups, namespace)
-            else:
-                for group in groups:
-                    yield from self._present(group, namespace)
+        for (layout, is_nullable), group in groupby(fields, key=lambda field: _layout(field[1])):
+            yield from self._neighbours(list(group), layout, namespace, is_nullable=is_nullable)
         self._open.discard(full_name)
         names = {f["name"]: target for f, (target, _, _) in zip(schema["fields"], fields, strict=True)}
         if columns is None:
@@ -239,44 +234,31 @@ class _Source:
         else:
             yield f"return ({''.join(f'{names.get(column)}, ' for column in columns)}), p"
 
-    def _nullable(self, groups: list[_Fields], namespace: str) -> Iterator[str]:
-        """Read neighbouring nullable fields: at once if all are null, else in smaller parts."""
-        members = [member for group in groups for member in group]
-        if len(members) == 1:
-            yield from self._value(members[0], namespace)
+    def _neighbours(
+        self, members: _Fields, layout: tuple[str, int] | None, namespace: str, *, is_nullable: bool
+    ) -> Iterator[str]:
+        """Read neighbouring fields of one type; those of fixed width at once, if all or none are there."""
+        singly = [line for member in members for line in self._value(member, namespace)]
+        if layout is None or len(members) == 1:
+            yield from singly
+            return
+        letter, width = layout
+        targets = [target for target, _, _ in members]
+        if not is_nullable:
+            unpack = self.constant(struct.Struct("<" + letter * len(members)).unpack_from)
+            yield f"{', '.join(targets)} = {unpack}(data, p); p += {len(members) * width}"
             return
         nulls = bytes(_null_byte(kind) or 0 for _, kind, _ in members)
         yield f"if data[p] == {nulls[0]} and data.startswith({nulls!r}, p):"
-        yield f"    {' = '.join(target for target, _, _ in members)} = None; p += {len(members)}"
-        layout = _layout(members[0][1])
-        if len(groups) == 1 and layout is not None:
-            letter, width = layout
-            end = len(members) * (width + 1)
-            unpack = self.constant(struct.Struct("<" + f"x{letter}" * len(members)).unpack_from)
-            targets = ", ".join(target for target, _, _ in members)
-            # A branch byte stands before each value, so equal strides show whether all are there.
-            present = bytes(2 - null for null in nulls)
-            yield f"elif data[p : p + {end} : {width + 1}] == {present!r}:"
-            yield f"    {targets} = {unpack}(data, p); p += {end}"
-        if len(groups) == 1:
-            groups = [[member] for member in members]
-        middle = len(groups) // 2
+        yield f"    {' = '.join(targets)} = None; p += {len(members)}"
+        end = len(members) * (width + 1)
+        unpack = self.constant(struct.Struct("<" + f"x{letter}" * len(members)).unpack_from)
+        # A branch byte stands before each value, so equal strides show whether all are there.
+        present = bytes(_WITH_NULL - null for null in nulls)
+        yield f"elif data[p : p + {end} : {width + 1}] == {present!r}:"
+        yield f"    {', '.join(targets)} = {unpack}(data, p); p += {end}"
         yield "else:"
-        for half in (groups[:middle], groups[middle:]):
-            joined = [[m for group in half for m in group]] if _is_one_layout(half) else half
-            yield from (f"    {line}" for line in self._nullable(joined, namespace))
-
-    def _present(self, members: _Fields, namespace: str) -> Iterator[str]:
-        """Read neighbouring fields that are always there."""
-        layout = _layout(members[0][1])
-        if layout is None or len(members) == 1:
-            for member in members:
-                yield from self._value(member, namespace)
-            return
-        letter, width = layout
-        unpack = self.constant(struct.Struct("<" + letter * len(members)).unpack_from)
-        targets = ", ".join(target for target, _, _ in members)
-        yield f"{targets} = {unpack}(data, p); p += {len(members) * width}"
+        yield from (f"    {line}" for line in singly)
 
     def _value(self, field: _Field, namespace: str) -> Iterator[str]:
         target, kind, columns = field
@@ -326,16 +308,12 @@ def _null_byte(kind: Any) -> int | None:
     return None
 
 
-def _layout(kind: Any) -> tuple[str, int] | None:
-    """Return struct letter and width of a fixed-width type, nullable or not; None for any other."""
-    if isinstance(kind, list) and _null_byte(kind) is not None:
+def _layout(kind: Any) -> tuple[tuple[str, int] | None, bool]:
+    """Return struct letter and width of a fixed-width type (None for others), and whether it is nullable."""
+    is_nullable = _null_byte(kind) is not None
+    if is_nullable:
         kind = kind[1 - kind.index("null")]
-    return _FIXED.get(kind) if isinstance(kind, str) else None
-
-
-def _is_one_layout(groups: list[_Fields]) -> bool:
-    layouts = {_layout(kind) for group in groups for _, kind, _ in group}
-    return len(layouts) == 1 and None not in layouts
+    return _FIXED.get(kind) if isinstance(kind, str) else None, is_nullable
 
 
 def _full_name(name: str, namespace: str) -> str:
