@@ -14,6 +14,7 @@ import io
 import json
 import struct
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -131,6 +132,8 @@ class Damage(NamedTuple):
 
 
 MAX_PAYLOAD = 1 << 20
+# The bytes of the newest headers up to their sync marker, and what they say.
+_recent: deque[tuple[bytes, Header]] = deque(maxlen=8)
 # A block that claims more is damaged: deflate shrinks by a thousand at most.
 _MOST_PER_BYTE = 1024
 
@@ -151,11 +154,16 @@ def read_header(data: bytes) -> tuple[Header, int]:
         raise UndecodableAlertError("an empty file")
     if data[: len(MAGIC)] != MAGIC:
         raise UndecodableAlertError("not an Avro container: it does not begin with 'Obj' and 1")
+    for known, header in _recent:
+        if isinstance(data, bytes) and data.startswith(known):
+            return header, len(known)
     try:
         meta, offset = _read_metadata(data, len(MAGIC))
-        return _header(meta["avro.schema"], meta.get("avro.codec", b"null")), offset
+        header = _header(meta["avro.schema"], meta.get("avro.codec", b"null"))
     except _DAMAGE as error:
         raise UndecodableAlertError(f"a damaged container header ({_brief(error)})") from error
+    _recent.appendleft((bytes(data[:offset]), header))
+    return header, offset
 
 
 def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Record | Damage]:

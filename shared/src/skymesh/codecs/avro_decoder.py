@@ -145,6 +145,22 @@ def read_items(data: bytes, offset: int, read: Rows) -> tuple[list[Any], int]:
         items += part
 
 
+def read_mixed(data: bytes, offset: int, nulls: bytes, one: struct.Struct) -> tuple[list[Any], int]:
+    """Read nullable values of one fixed-width type, given the branch byte of null for each."""
+    values: list[Any] = []
+    for null in nulls:
+        branch = data[offset]
+        offset += 1
+        if branch == null:
+            values.append(None)
+        elif branch == _WITH_NULL - null:
+            values.append(one.unpack_from(data, offset)[0])
+            offset += one.size
+        else:
+            raise CorruptRecordError("a union branch that the schema does not have")
+    return values, offset
+
+
 def one_by_one(decode: Decoder) -> Rows:
     """Return a function that reads neighbouring items one after the other."""
 
@@ -169,6 +185,7 @@ class _Source:
             "read_long": read_long,
             "read_bytes": read_bytes,
             "read_items": read_items,
+            "read_mixed": read_mixed,
             "one_by_one": one_by_one,
             "row_reader": row_reader,
             "Corrupt": CorruptRecordError,
@@ -238,9 +255,9 @@ class _Source:
         self, members: _Fields, layout: tuple[str, int] | None, namespace: str, *, is_nullable: bool
     ) -> Iterator[str]:
         """Read neighbouring fields of one type; those of fixed width at once, if all or none are there."""
-        singly = [line for member in members for line in self._value(member, namespace)]
         if layout is None or len(members) == 1:
-            yield from singly
+            for member in members:
+                yield from self._value(member, namespace)
             return
         letter, width = layout
         targets = [target for target, _, _ in members]
@@ -257,8 +274,9 @@ class _Source:
         present = bytes(_WITH_NULL - null for null in nulls)
         yield f"elif data[p : p + {end} : {width + 1}] == {present!r}:"
         yield f"    {', '.join(targets)} = {unpack}(data, p); p += {end}"
+        one = self.constant(struct.Struct(f"<{letter}"))
         yield "else:"
-        yield from (f"    {line}" for line in singly)
+        yield f"    ({', '.join(targets)}), p = read_mixed(data, p, {nulls!r}, {one})"
 
     def _value(self, field: _Field, namespace: str) -> Iterator[str]:
         target, kind, columns = field

@@ -63,7 +63,10 @@ class SqliteStore:
 
     def _append(self, stamps: Mapping[Digest, bytes]) -> list[tuple[Digest, int, int]]:
         """Append image stamps that are not there yet; return id, start and size of each."""
-        new = [(id_, block) for id_, block in stamps.items() if self._place(id_) is None]
+        marks = ", ".join("?" * len(stamps))
+        rows = self._file.connection.execute(f"SELECT id FROM cutouts WHERE id IN ({marks})", list(stamps))
+        known = {id_ for (id_,) in rows}
+        new = [(id_, block) for id_, block in stamps.items() if id_ not in known]
         starts = self._cutouts.append([block for _, block in new])
         return [(id_, start, len(block)) for (id_, block), start in zip(new, starts, strict=True)]
 
