@@ -28,6 +28,7 @@ from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
 from skymesh_ingest.reading import Packet, read_packets
 from skymesh_local import run as local_run
+from skymesh_local.app import collect_garbage_rarely
 from skymesh_local.intake import Intake
 from skymesh_local.packet_files import find_files, read_containers
 from skymesh_local.settings import RunSettings, log_level
@@ -181,6 +182,7 @@ def main() -> None:
     """Do what the arguments say."""
     what, *paths = sys.argv[1:]
     configure_logs(log_level())
+    collect_garbage_rarely()
     json.dump({"decode": decode, "run": run, "profile": profile}[what](*map(Path, paths)), sys.stdout)
 
 

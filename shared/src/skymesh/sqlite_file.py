@@ -15,7 +15,7 @@ FORMAT = 1
 # Marks the file as ours, in the field that SQLite keeps for that: "skym".
 _APPLICATION = 0x736B796D
 _PAGE_BYTES = 8192
-_CACHE_KIB = 64 * 1024
+_CACHE_KIB = 32 * 1024
 _BUSY_SECONDS = 60.0
 # How much log the writer lets grow before it is folded into the file, in pages.
 _CHECKPOINT_PAGES = 4096

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
 from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
+
+_GARBAGE_OBJECTS = 100_000
 
 
 @dataclass(frozen=True)
@@ -103,3 +106,13 @@ async def run_tiers(
                 return
     finally:
         executor.close()
+
+
+def collect_garbage_rarely() -> None:
+    """Tell Python's collector of a process that runs jobs to look for cycles less often.
+
+    A run makes many small records that live for one step; looking through them again and again finds
+    nothing and takes a tenth of the time.
+    """
+    gc.freeze()
+    gc.set_threshold(_GARBAGE_OBJECTS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,7 +15,7 @@ import typer
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.telemetry.logs import configure_logs
 from skymesh_local import printing
-from skymesh_local.app import Embedded, open_embedded
+from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
 from skymesh_local.find import find_run
@@ -27,7 +26,6 @@ from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
 T = TypeVar("T")
-_GC_THRESHOLD = 100_000
 STOPPED = "stopped; the same command again goes on"
 # The class of all mistakes in options and arguments; typer names only this one of its children.
 _USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -74,9 +72,7 @@ def run(
         parameters=_parameters(set_ or []),
         workers=workers,
     )
-    # A run makes many small records that live for one step: looking for cycles in them is wasted.
-    gc.freeze()
-    gc.set_threshold(_GC_THRESHOLD)
+    collect_garbage_rarely()
     # What units print is no output of this command.
     with contextlib.redirect_stdout(sys.stderr):
         finished = _run(run_job(settings))

@@ -25,7 +25,7 @@ CREATE TABLE committed (
     reader TEXT, topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (reader, topic, partition)
 ) WITHOUT ROWID;
 """
-_FILL_RECORDS = 2000
+_FILL_RECORDS = 500
 _PART_RECORDS, _PART_BYTES = 1000, 64 << 20
 
 
