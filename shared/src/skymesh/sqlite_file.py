@@ -17,8 +17,9 @@ _APPLICATION = 0x736B796D
 _PAGE_BYTES = 8192
 _CACHE_KIB = 32 * 1024
 _BUSY_SECONDS = 60.0
-# How much log the writer lets grow before it is folded into the file, in pages.
-_CHECKPOINT_PAGES = 4096
+# How much log the writer lets grow before it is folded into the file, in pages (128 MiB): pages that many
+# batches change are then folded in once.
+_CHECKPOINT_PAGES = 16384
 # In the texts of errors that say nothing about the file, but about the disk below it.
 _DISK_SIGNS = ("disk", "full")
 
