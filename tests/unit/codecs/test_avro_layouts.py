@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymesh.codecs import avro_layouts
-from skymesh.codecs.avro_decoder import CorruptRecordError, compile_decoder
+from skymesh.codecs.avro_decoder import compile_decoder
 from skymesh.codecs.avro_layouts import flat_fields
+from skymesh.codecs.avro_primitives import CorruptRecordError
 
 VALUES = {
     "null": st.none(),

@@ -22,8 +22,9 @@ import cramjam
 import fastavro
 import fastavro.schema
 
-from skymesh.codecs.avro_decoder import CorruptRecordError, compile_decoder, read_bytes, read_long
+from skymesh.codecs.avro_decoder import compile_decoder
 from skymesh.codecs.avro_layouts import Decoder
+from skymesh.codecs.avro_primitives import CorruptRecordError, read_bytes, read_long
 from skymesh.errors import UndecodableAlertError
 
 MAGIC = b"Obj\x01"
@@ -132,7 +133,8 @@ class Damage(NamedTuple):
 
 
 MAX_PAYLOAD = 1 << 20
-# The bytes of the newest headers up to their sync marker, and what they say.
+# The bytes of the newest headers up to their sync marker, and what they say: to compare them takes less
+# than to find the schema in them.
 _recent: deque[tuple[bytes, Header]] = deque(maxlen=8)
 # A block that claims more is damaged: deflate shrinks by a thousand at most.
 _MOST_PER_BYTE = 1024
@@ -155,7 +157,7 @@ def read_header(data: bytes) -> tuple[Header, int]:
     if data[: len(MAGIC)] != MAGIC:
         raise UndecodableAlertError("not an Avro container: it does not begin with 'Obj' and 1")
     for known, header in _recent:
-        if isinstance(data, bytes) and data.startswith(known):
+        if data[: len(known)] == known:
             return header, len(known)
     try:
         meta, offset = _read_metadata(data, len(MAGIC))
@@ -188,16 +190,16 @@ def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Re
     index = 0
     for block in _iter_blocks(data, offset):
         if isinstance(block, _Broken):
-            yield _damage(index, block.error, data[block.start : block.start + MAX_PAYLOAD])
+            yield _damage(index, block.error, data, block.start)
             return
         try:
             plain, first, end = _plain(header.codec, data, block)
         except _DAMAGE as error:
-            yield _damage(index, error, data[block.start : block.start + MAX_PAYLOAD])
+            yield _damage(index, error, data, block.start)
             return
         for item in _iter_block(plain, first, end, block.records, decode):
             if isinstance(item, Exception):
-                yield _damage(index, item, data[block.start : block.start + MAX_PAYLOAD])
+                yield _damage(index, item, data, block.start)
                 return
             yield Record(index, *item)
             index += 1
@@ -215,7 +217,7 @@ def iter_undecoded(data: bytes) -> Iterator[bytes | Damage]:
     index = 0
     for block in _iter_blocks(data, offset):
         if isinstance(block, _Broken):
-            yield _damage(index, block.error, data[block.start : block.start + MAX_PAYLOAD])
+            yield _damage(index, block.error, data, block.start)
             return
         for _ in range(block.records):
             yield data[block.first : min(block.end, block.first + MAX_PAYLOAD)]
@@ -342,9 +344,9 @@ def _decompress(codec: str, block: bytes) -> bytes:
     raise CorruptRecordError(f"unknown codec {codec[:20]!r}")
 
 
-def _damage(index: int, error: Exception, payload: bytes) -> Damage:
+def _damage(index: int, error: Exception, data: bytes, start: int) -> Damage:
     problem = f"damaged after {index} readable records ({_brief(error)})"
-    return Damage(index, UndecodableAlertError(problem), payload)
+    return Damage(index, UndecodableAlertError(problem), data[start : start + MAX_PAYLOAD])
 
 
 def _brief(error: Exception) -> str:

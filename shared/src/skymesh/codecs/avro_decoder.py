@@ -3,8 +3,9 @@
 Survey packets repeat one wide record (a ZTF history entry has some fifty nullable floats) up to
 hundreds of times, and a general decoder pays for each field anew. Here a writer schema is turned
 once into Python source in which neighbouring fixed-width fields are unpacked together, as long as
-all of them are there or all of them are null; any other mixture is read field by field. The values
-are those of `fastavro.schemaless_reader`, which the tests hold it to.
+all of them are there or all of them are null; any other mixture is read field by field. The entries of a
+history, which are read as tuples, are handed to `skymesh.codecs.avro_layouts`. The values are those of
+`fastavro.schemaless_reader`, which the tests hold it to.
 
 Only what alert packets consist of is compiled. For any other schema `compile_decoder` returns None
 and the caller reads with fastavro.
@@ -18,12 +19,11 @@ from itertools import groupby
 from typing import Any
 
 from skymesh.codecs.avro_layouts import Decoder, Rows, flat_fields, row_reader
+from skymesh.codecs.avro_primitives import FLOATS, CorruptRecordError, read_bytes, read_long
 
-_FIXED = {"float": ("f", 4), "double": ("d", 8)}
 _Columns = tuple[str, ...]
 _Field = tuple[str, Any, _Columns | None]
 _Fields = list[_Field]
-_LONGEST_VARINT_BITS = 70
 _WITH_NULL = 2
 _NO_TABLES: Mapping[str, _Columns] = {}
 _VARINT = """\
@@ -50,7 +50,7 @@ _READS = {
 
 _SKIPPED = "skipped"
 """Name of what is read past: a field that is no column of its table."""
-_SKIP_VARINT = ("while data[p] > 127:", "    p += 1", "p += 1")
+_SKIP_VARINT = ("_, p = read_long(data, p)",)
 _SKIP_BYTES = (
     "size, p = read_long(data, p); p += size",
     "if size < 0 or p > len(data):",
@@ -65,10 +65,6 @@ class UnsupportedSchemaError(ValueError):
 
 class RecursiveSchemaError(ValueError):
     """A record holds itself: no alert does, and a few bytes could nest without end."""
-
-
-class CorruptRecordError(ValueError):
-    """The bytes are no record of the schema."""
 
 
 def compile_decoder(schema: Any, tables: Mapping[str, _Columns] = _NO_TABLES) -> Decoder | None:
@@ -104,29 +100,6 @@ def compile_decoder(schema: Any, tables: Mapping[str, _Columns] = _NO_TABLES) ->
     except UnsupportedSchemaError:
         return None
     return source.build(root)
-
-
-def read_long(data: bytes, offset: int) -> tuple[int, int]:
-    """Read one zigzag varint."""
-    byte = data[offset]
-    value, shift = byte & 0x7F, 7
-    while byte > 0x7F:  # noqa: PLR2004  # this runs for every number: a name would be looked up each time
-        offset += 1
-        byte = data[offset]
-        value |= (byte & 0x7F) << shift
-        shift += 7
-    if shift > _LONGEST_VARINT_BITS:
-        raise CorruptRecordError("a number of more than ten bytes")
-    return (value >> 1) ^ -(value & 1), offset + 1
-
-
-def read_bytes(data: bytes, offset: int) -> tuple[bytes, int]:
-    """Read a length and as many bytes."""
-    length, start = read_long(data, offset)
-    end = start + length
-    if length < 0 or end > len(data):
-        raise CorruptRecordError("a length beyond the end of the record")
-    return data[start:end], end
 
 
 def read_items(data: bytes, offset: int, read: Rows) -> tuple[list[Any], int]:
@@ -190,7 +163,7 @@ class _Source:
             "row_reader": row_reader,
             "Corrupt": CorruptRecordError,
         }
-        self._records: dict[str, tuple[str, Any]] = {}
+        self._records: dict[str, Any] = {}
         self._open: set[str] = set()
 
     def build(self, root: str) -> Decoder:
@@ -231,7 +204,7 @@ class _Source:
     def _record(self, schema: dict[str, Any], namespace: str, columns: _Columns | None) -> Iterator[str]:
         namespace = schema.get("namespace", namespace)
         full_name = _full_name(schema["name"], namespace)
-        self._records[full_name] = ("", schema)
+        self._records[full_name] = schema
         tables = {} if self._open else self._tables
         fields = [
             (
@@ -290,8 +263,8 @@ class _Source:
             yield from _SKIPS[name]
         elif name in _READS:
             yield from _READS[name].format(target=target).splitlines()
-        elif name in _FIXED:
-            letter, size = _FIXED[name]
+        elif name in FLOATS:
+            letter, size = FLOATS[name]
             yield f"{target}, = {self.constant(struct.Struct('<' + letter).unpack_from)}(data, p)"
             yield f"p += {size}"
         elif name == "array" and isinstance(kind, dict):
@@ -307,7 +280,7 @@ class _Source:
             raise RecursiveSchemaError(f"{name} holds itself")
         if full_name not in self._records:
             raise UnsupportedSchemaError(name)
-        yield f"{target}, p = {self.add(self._records[full_name][1], namespace, columns)}(data, p)"
+        yield f"{target}, p = {self.add(self._records[full_name], namespace, columns)}(data, p)"
 
     def _union(self, field: _Field, namespace: str) -> Iterator[str]:
         target, branches, columns = field
@@ -331,7 +304,7 @@ def _layout(kind: Any) -> tuple[tuple[str, int] | None, bool]:
     is_nullable = _null_byte(kind) is not None
     if is_nullable:
         kind = kind[1 - kind.index("null")]
-    return _FIXED.get(kind) if isinstance(kind, str) else None, is_nullable
+    return FLOATS.get(kind) if isinstance(kind, str) else None, is_nullable
 
 
 def _full_name(name: str, namespace: str) -> str:

@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from skymesh.codecs.avro_primitives import FLOATS, read_long
+
 Row = tuple[Any, ...]
 Decoder = Callable[[bytes, int], tuple[Any, int]]
 Rows = Callable[[bytes, int, int], tuple[list[Any], int]]
@@ -25,9 +27,9 @@ _MOST_LAYOUTS = 24
 # Looking for layouts where there are none costs time, and ends.
 _MOST_LOOKS = 300
 _LONGEST_LAYOUT = 2048
-_MORE, _SEVEN = 0x80, 0x7F
+_MORE = 0x80
 _GROUP = 4
-_FIXED = {"float": ("f", 4), "double": ("d", 8), "boolean": ("B", 1)}
+_FIXED = {**FLOATS, "boolean": ("B", 1)}
 _NUMBERS, _TEXTS = frozenset({"int", "long"}), frozenset({"bytes", "string"})
 
 
@@ -163,27 +165,14 @@ def _plain(kind: str, row: bytes, offset: int) -> _Part:
     if kind in _FIXED:
         letter, size = _FIXED[kind]
         return _Part(bytes(size), bytes(size), letter, 1, "{0} != 0" if kind == "boolean" else "{0}")
-    digits = _digits(row, offset)
+    number, end = read_long(row, offset)
+    digits = row[offset:end]
     if kind in _NUMBERS:
         more = bytes(digit & _MORE for digit in digits)
         return _Part(bytes([_MORE]) * len(digits), more, "B" * len(digits), len(digits), _number(len(digits)))
-    size = _zigzag(sum((digit & _SEVEN) << 7 * place for place, digit in enumerate(digits)))
+    mask, bits = b"\xff" * len(digits) + bytes(number), digits + bytes(number)
     value = 'str({0}, "utf-8")' if kind == "string" else "{0}"
-    return _Part(
-        b"\xff" * len(digits) + bytes(size), digits + bytes(size), f"{len(digits)}x{size}s", 1, value
-    )
-
-
-def _digits(row: bytes, offset: int) -> bytes:
-    """Return the bytes of the varint at an offset."""
-    end = offset
-    while row[end] & _MORE:
-        end += 1
-    return row[offset : end + 1]
-
-
-def _zigzag(value: int) -> int:
-    return (value >> 1) ^ -(value & 1)
+    return _Part(mask, bits, f"{len(digits)}x{number}s", 1, value)
 
 
 def _number(size: int) -> str:
