@@ -37,7 +37,6 @@ from skymesh_local.app import Embedded
 _PACKETS = 4
 _ROWS_AT_ONCE = 128
 _ROWS = 1000
-_BYTES = 64 << 20
 _LETTERS = 16
 _KEY = "time, alert, record, source, number"
 _COUNT = (
@@ -198,14 +197,13 @@ async def journal_intake(embedded: Embedded, run: Run) -> None:
     dead = [letter async for letter in embedded.store.scan(DeadLetter, run=run.id)]
     length = await embedded.bus.end(topic, 0)
     first = 0
-    while True:
-        records = await embedded.bus.read_from(topic, 0, first, limit=_ROWS, max_bytes=_BYTES)
+    async for records in embedded.bus.iter_from(topic, 0, first):
         heads = [wire.decode(record.value, AlertHead) for record in records]
-        is_last = first + len(heads) >= length
-        await embedded.store.write([shaping_entry(run.id, first, heads, dead if is_last else ())])
-        first += len(heads)
-        if is_last:
-            return
+        end = first + len(heads)
+        await embedded.store.write([shaping_entry(run.id, first, heads, dead if end == length else ())])
+        first = end
+    if not length:
+        await embedded.store.write([shaping_entry(run.id, 0, (), dead)])
 
 
 @contextmanager

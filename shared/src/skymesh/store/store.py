@@ -97,17 +97,7 @@ class Found:
 
 
 class TierStore(Protocol):
-    """What the loop of a tier asks of a store; see `Store`."""
-
-    async def write(self, documents: Sequence[Document]) -> None:
-        """Write documents, all before it returns."""
-
-    async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
-        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``."""
-
-
-class Store(TierStore, Protocol):
-    """Documents under their keys.
+    """What the loop of a tier asks of a store.
 
     A document is a pure function of its key and what was before it, so writing it again changes
     nothing. For those whose id is their content the first copy stays for ever; of the others, the
@@ -117,11 +107,15 @@ class Store(TierStore, Protocol):
     async def write(self, documents: Sequence[Document]) -> None:
         """Write documents; durable when this returns. One batch may be written in part after a crash."""
 
-    async def read_cutouts(self, id_: Digest) -> bytes | None:
-        """Return image stamps; None if there are none."""
-
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
         """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``."""
+
+
+class Store(TierStore, Protocol):
+    """Documents under their keys, and all ways to find them again."""
+
+    async def read_cutouts(self, id_: Digest) -> bytes | None:
+        """Return image stamps; None if there are none."""
 
     async def get(self, kind: type[D], **key: Any) -> D | None:
         """Return the one document with these values of its key columns, or None."""
