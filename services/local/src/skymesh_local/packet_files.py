@@ -101,11 +101,11 @@ def read_containers(file: PacketFile) -> Iterator[Container | Unreadable]:
 
 def _mapped(path: Path) -> Iterator[Container]:
     """Yield a file as a container; a big one stays on disk and is read as it is decoded."""
-    # Unbuffered: a packet is read in one call.
+    # Unbuffered: a packet goes straight into its bytes.
     with path.open("rb", buffering=0) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size <= _MAPPED_BYTES:
-            yield Container(name_of(path), stream.read(size))
+            yield Container(name_of(path), stream.readall())
             return
         with mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ) as data:
             yield Container(name_of(path), data)  # type: ignore[arg-type]  # it slices into bytes
