@@ -23,7 +23,6 @@ from skymesh.store.tables import TABLES, Table, column_value, row_of
 D = TypeVar("D", bound=Document)
 _TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
 _TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
-_SCAN_ROWS = 500
 _CUTOUTS = "CREATE TABLE cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
 
 
@@ -138,9 +137,8 @@ class SqliteStore:
             cursor = self._file.connection.execute(
                 f"SELECT body FROM {TABLES[kind].name}{where} ORDER BY {order}", values
             )
-            while rows := cursor.fetchmany(_SCAN_ROWS):
-                for (body,) in rows:
-                    yield _decoded(body, kind)
+            for (body,) in cursor:
+                yield _decoded(body, kind)
 
     async def count(self, kind: type[Document], **key: Any) -> int:
         """Return how many documents `scan` would yield."""
