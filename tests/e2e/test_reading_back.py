@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import sqlite3
+from contextlib import closing, contextmanager
 
 import msgspec
 import pytest
@@ -59,6 +60,13 @@ class Store:
         for path in self.folder.glob("store.db*"):
             shutil.copy(path, folder)
         return Store(folder, self._forks, self.numbers)
+
+
+@contextmanager
+def opened(folder):
+    """Reach into a store behind the program's back; what is changed stays."""
+    with closing(sqlite3.connect(folder / "store.db")) as connection, connection:
+        yield connection
 
 
 @pytest.fixture(scope="module")
@@ -181,9 +189,8 @@ def test_every_id_that_is_told_can_be_traced(store):
 
 
 def test_journal_entries_are_traced_with_what_they_cover(store):
-    connection = sqlite3.connect(store.folder / "store.db")
-    ids = [row[0].hex() for row in connection.execute("SELECT id FROM journal")]
-    connection.close()
+    with opened(store.folder) as rows:
+        ids = [row[0].hex() for row in rows.execute("SELECT id FROM journal")]
     seen, lines = set(), 0
     for id_ in ids:
         entry = store.told("trace", f"journal:{id_}")
@@ -263,14 +270,12 @@ def test_only_results_are_reproduced(store):
 
 def alter(folder, table, kind, change):
     """Replace the documents of a table by what `change` makes of them; return how many differ."""
-    connection = sqlite3.connect(folder / "store.db")
     changed = 0
-    for row, body in connection.execute(f"SELECT rowid, body FROM {table}").fetchall():
-        new = wire.encode(change(wire.decode(body, kind)))
-        changed += new != body
-        connection.execute(f"UPDATE {table} SET body = ? WHERE rowid = ?", (new, row))
-    connection.commit()
-    connection.close()
+    with opened(folder) as rows:
+        for row, body in rows.execute(f"SELECT rowid, body FROM {table}").fetchall():
+            new = wire.encode(change(wire.decode(body, kind)))
+            changed += new != body
+            rows.execute(f"UPDATE {table} SET body = ? WHERE rowid = ?", (new, row))
     return changed
 
 
@@ -329,13 +334,11 @@ LOSSES = [
 @pytest.mark.parametrize("table", LOSSES)
 def test_whatever_is_lost_from_the_store_is_a_hole(store, tmp_path, table):
     copy = store.copy(tmp_path)
-    connection = sqlite3.connect(tmp_path / "store.db")
-    columns = connection.execute(f"PRAGMA table_info({table})").fetchall()
-    key = ", ".join(f'"{name}"' for _, name, *_, is_key in columns if is_key)
-    first = f"SELECT {key} FROM {table} LIMIT 1"
-    lost = connection.execute(f"DELETE FROM {table} WHERE ({key}) = ({first})").rowcount
-    connection.commit()
-    connection.close()
+    with opened(tmp_path) as rows:
+        columns = rows.execute(f"PRAGMA table_info({table})").fetchall()
+        key = ", ".join(f'"{name}"' for _, name, *_, is_key in columns if is_key)
+        first = f"SELECT {key} FROM {table} LIMIT 1"
+        lost = rows.execute(f"DELETE FROM {table} WHERE ({key}) = ({first})").rowcount
     assert lost == 1
     done = copy("audit", "--final", "--json")
     assert done.code == 1
@@ -368,10 +371,8 @@ def test_audit_tells_a_balanced_run(store):
 
 def test_an_unfinished_run_is_balanced_but_not_final(store, tmp_path):
     copy = store.copy(tmp_path)
-    connection = sqlite3.connect(tmp_path / "store.db")
-    connection.execute("DELETE FROM run_summaries")
-    connection.commit()
-    connection.close()
+    with opened(tmp_path) as rows:
+        rows.execute("DELETE FROM run_summaries")
     assert copy("audit").code == 0
     done = copy("audit", "--final", "--json")
     assert done.code == 1
@@ -394,9 +395,8 @@ def test_what_reads_a_store_does_not_change_it(store, tmp_path):
 
 def test_a_store_of_a_later_version_is_one_line_and_stays_as_it_is(store, tmp_path):
     copy = store.copy(tmp_path)
-    connection = sqlite3.connect(tmp_path / "store.db")
-    connection.execute("PRAGMA user_version = 999")
-    connection.close()
+    with opened(tmp_path) as rows:
+        rows.execute("PRAGMA user_version = 999")
     before = (tmp_path / "store.db").read_bytes()
     for command in (("audit",), ("run", "survey_summary", "--out", "out")):
         done = copy(*command)
@@ -407,10 +407,8 @@ def test_a_store_of_a_later_version_is_one_line_and_stays_as_it_is(store, tmp_pa
 
 def test_a_row_that_cannot_be_read_is_one_line(store, tmp_path):
     copy = store.copy(tmp_path)
-    connection = sqlite3.connect(tmp_path / "store.db")
-    connection.execute("UPDATE arrivals SET body = x'90'")
-    connection.commit()
-    connection.close()
+    with opened(tmp_path) as rows:
+        rows.execute("UPDATE arrivals SET body = x'90'")
     for command in (("audit",), ("show", STOCK), ("trace", store.rows()[0]["alert"])):
         done = copy(*command)
         assert done.code in {1, 2}

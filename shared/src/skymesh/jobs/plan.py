@@ -177,6 +177,7 @@ class _Planner:
     def _mistake(self, place: str, problem: str) -> None:
         self._mistakes.append(f"{self._where}: {place}: {problem}")
 
+    # mypy takes no abstract class for `type[U]`, as it might be called; here it is only compared with.
     def _configure(self, place: str, spec: UnitSpec, kind: type[U]) -> Configured[U] | None:
         try:
             unit = catalogue.configure(spec.unit, spec.config)

@@ -44,7 +44,7 @@ class StoreContract(StoreReading):
 
     def damage_cutouts(self, address: str) -> None:
         """Change a byte of the stored image stamps behind the store's back."""
-        raise NotImplementedError
+        raise NotImplementedError  # each store keeps them its own way
 
     @pytest.mark.parametrize("document", made.one_of_each(), ids=lambda d: type(d).__name__)
     def test_a_document_comes_back_equal_under_its_key(self, address: str, document: Document) -> None:
