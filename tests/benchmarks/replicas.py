@@ -2,19 +2,19 @@
 
 Each replica of a packet is an object of its own: name, alert ids, exposure ids and image stamps occur
 nowhere else, so nothing is found twice that would not be found twice in a night of the survey.
-An object has two packets. The first is the original one. The second, 1.25 days later, is the newest
-detection, with the whole history and the first one's trigger as its last entry. All first packets are
-earlier than all second ones, and a log is in order of time: its first half is read by a mesh that
-knows nothing (cold), its second half by one that knows every point but one (history preloaded).
+An object has a packet every 1.25 days. The first is the original one; each further one is a new detection,
+with the whole history and the trigger before as its last entry. The first packets of all objects are of one
+night, over which the objects made of one packet are spread, and so on. A log is in order of time: of two
+nights, the first is read by a mesh that knows nothing (cold), the second by one that knows every point but
+one (history preloaded).
 """
 
 from __future__ import annotations
 
 import io
-import math
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,12 +27,13 @@ FOLDERS = ("pgb_20210901", "kowalski_20231012", "kowalski_20200202", "ampel_2018
 RECORDS_PER_CONTAINER = 1000
 MOST_SINGLE_FILES = 20_000
 
-_FIRST_DAY_JD_UTC = 2460000.5
+_FIRST_NIGHT_JD_UTC = 2460000.5
+_NIGHT_DAYS = 0.4
 _LATER_DAYS = 1.25
-_STEP_DAYS = 1e-7
 _CANDIDS_FROM = 2_000_000_000_000_000_000
 _PIDS_FROM = 2_000_000_000_000
 _IDS_PER_REPLICA = 10_000
+_PACKETS_PER_REPLICA = 100
 _NAMES = 26**7
 _SPREAD = 1_234_567_891
 _GZIP, _GZIP_TIME = b"\x1f\x8b", slice(4, 8)
@@ -81,32 +82,32 @@ def _originals(container: bytes) -> Iterator[Original]:
         yield Original(record, schema, reader.metadata["avro.schema"])  # type: ignore[arg-type, call-overload, index]
 
 
-def write_alerts(originals: list[Original], count: int, folder: Path) -> int:
-    """Write alerts, two per object; return their size in bytes.
+def write_alerts(originals: list[Original], objects: int, folder: Path, nights: range = range(2)) -> int:
+    """Write an alert per object and night; return their size in bytes.
 
     Up to `MOST_SINGLE_FILES` each alert is a file, as the survey sends them; more are put into containers of
     `RECORDS_PER_CONTAINER`.
     """
     folder.mkdir(parents=True)
-    if count <= MOST_SINGLE_FILES:
-        return sum(_write_objects(originals, range(count // 2), folder, 1))
+    if objects * len(nights) <= MOST_SINGLE_FILES:
+        return sum(_write_objects(originals, range(objects), nights, folder, 1))
     sizes, by_schema = 0, {}
-    for number in range(count // 2):
+    for number in range(objects):
         original = originals[number % len(originals)]
         by_schema.setdefault(original.key, []).append(number)
     for numbers in by_schema.values():
-        sizes += sum(_write_objects(originals, numbers, folder, RECORDS_PER_CONTAINER))
+        sizes += sum(_write_objects(originals, numbers, nights, folder, RECORDS_PER_CONTAINER))
     return sizes
 
 
 def _write_objects(
-    originals: list[Original], numbers: Iterable[int], folder: Path, size: int
+    originals: list[Original], numbers: Iterable[int], nights: range, folder: Path, size: int
 ) -> Iterator[int]:
     records = (
         (original.schema, record)
         for number in numbers
         for original in (originals[number % len(originals)],)
-        for record in replicate(original, number)
+        for record in islice(packets(original, number), nights.start, nights.stop)
     )
     while part := list(islice(records, size)):
         # One container has one schema: callers that ask for more than one record have grouped by it.
@@ -117,8 +118,8 @@ def _write_objects(
         yield path.stat().st_size
 
 
-def replicate(original: Original, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the two packets of an object.
+def packets(original: Original, number: int) -> Iterator[dict[str, Any]]:
+    """Yield the packets of an object, night by night.
 
     Parameters
     ----------
@@ -127,24 +128,28 @@ def replicate(original: Original, number: int) -> tuple[dict[str, Any], dict[str
     number
         The object: equal numbers make equal packets.
     """
-    first = _moved(original.record, number)
-    later = dict(first)
-    candidate = dict(first["candidate"])
-    candidate["jd"] += _LATER_DAYS
+    packet = _moved(original.record, number)
     last = (number + 1) * _IDS_PER_REPLICA - 1
-    candidate["candid"], candidate["pid"] = _CANDIDS_FROM + last, _PIDS_FROM + last
+    names = _history_fields(original.schema)
+    for night in count():
+        yield _with_stamps(packet, number * _PACKETS_PER_REPLICA + night)
+        packet = _next(packet, names, last - night)
+
+
+def _next(packet: dict[str, Any], names: list[str], id_: int) -> dict[str, Any]:
+    """Return the packet of a new detection, with the one before in its history."""
+    before = packet["candidate"]
+    candidate = {**before, "jd": before["jd"] + _LATER_DAYS}
+    candidate["candid"], candidate["pid"] = _CANDIDS_FROM + id_, _PIDS_FROM + id_
     for name in {"ndethist", "ncovhist"} & candidate.keys():
         candidate[name] += 1
-    entry = {name: first["candidate"].get(name) for name in _history_fields(original.schema)}
-    later.update(candidate=candidate, candid=candidate["candid"])
-    later["prv_candidates"] = [*(first.get("prv_candidates") or ()), entry]
-    return _with_stamps(first, 2 * number), _with_stamps(later, 2 * number + 1)
+    history = [*(packet.get("prv_candidates") or ()), {name: before.get(name) for name in names}]
+    return {**packet, "candidate": candidate, "candid": candidate["candid"], "prv_candidates": history}
 
 
 def _moved(record: dict[str, Any], number: int) -> dict[str, Any]:
-    """Return a packet as another object's: new ids, and in the first day of the night."""
-    jd_utc = record["candidate"]["jd"]
-    days = _FIRST_DAY_JD_UTC - math.floor(jd_utc - 0.5) - 0.5 + number * _STEP_DAYS
+    """Return a packet as another object's: new ids, and at a time of its own in the first night."""
+    days = _FIRST_NIGHT_JD_UTC + _scattered(number) / _NAMES * _NIGHT_DAYS - record["candidate"]["jd"]
     candids = _Renumbered(_CANDIDS_FROM + number * _IDS_PER_REPLICA)
     pids = _Renumbered(_PIDS_FROM + number * _IDS_PER_REPLICA)
     moved = dict(record)
@@ -181,9 +186,14 @@ def _entry(entry: dict[str, Any], days: float, candids: _Renumbered, pids: _Renu
     return moved
 
 
+def _scattered(number: int) -> int:
+    """Return a number below `_NAMES`, each object's own; those of neighbouring objects are far apart."""
+    return number * _SPREAD % _NAMES
+
+
 def _name(original: str, number: int) -> str:
     """Return ZTF, two digits, seven letters; neighbouring numbers get names far apart."""
-    left, letters = number * _SPREAD % _NAMES, ""
+    left, letters = _scattered(number), ""
     for _ in range(7):
         left, letter = divmod(left, 26)
         letters = chr(ord("a") + letter) + letters

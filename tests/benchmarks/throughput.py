@@ -65,6 +65,20 @@ def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def write_job(folder: Path, name: str) -> Path:
+    """Write a job's file."""
+    path = folder / f"{name}.yaml"
+    path.write_text(f"name: {name}\nchannels:\n  all: {{access: [ztf_public], {JOBS[name][1]}}}\n")
+    return path
+
+
+def needs_room(folder: Path, alerts: int) -> None:
+    """Leave if the disk has no room for so many alerts."""
+    needed = alerts * DISK_BYTES_PER_ALERT
+    if shutil.disk_usage(folder).free < needed:
+        sys.exit(f"{alerts} alerts need {needed >> 30} GiB in the temporary folder: set TMPDIR")
+
+
 class Bench:
     """Measurements in a temporary folder.
 
@@ -81,12 +95,6 @@ class Bench:
         self._core = core
         self.alerts = folder / "alerts"
         self.quarter = folder / "quarter"
-
-    def job(self, name: str) -> Path:
-        """Write a job's file."""
-        path = self._folder / f"{name}.yaml"
-        path.write_text(f"name: {name}\nchannels:\n  all: {{access: [ztf_public], {JOBS[name][1]}}}\n")
-        return path
 
     def command(self, job: Path, alerts: Path) -> dict[str, Any]:
         """Run the real command once, in a folder that is empty before and after."""
@@ -106,7 +114,7 @@ class Bench:
 
     def measure(self, name: str, decoded: dict[str, Any], repeats: int) -> dict[str, Any]:
         """Return all figures of a job."""
-        job = self.job(name)
+        job = write_job(self._folder, name)
         say(f"{name}: the command")
         runs = [self.command(job, self.alerts) for _ in range(repeats)]
         quarters = [self.command(job, self.quarter) for _ in range(repeats)]
@@ -125,7 +133,7 @@ class Bench:
 
     def profile(self, part: str) -> str:
         """Return the tops of the profiles of a part, or of all."""
-        tops = self.stage("profile", self.job("accept_all"), self.alerts, self._folder / "out")
+        tops = self.stage("profile", write_job(self._folder, "accept_all"), self.alerts, self._folder / "out")
         chosen = tops if part == "all" else {part: tops[part]}
         return "\n\n".join(f"== {name}\n{top}" for name, top in chosen.items())
 
@@ -143,14 +151,12 @@ def machine(core: int) -> dict[str, str]:
 
 def prepare(asked: argparse.Namespace, bench: Bench, folder: Path) -> dict[str, str]:
     """Write the alerts; return what they are."""
-    needed = asked.alerts * DISK_BYTES_PER_ALERT
-    if shutil.disk_usage(folder).free < needed:
-        sys.exit(f"{asked.alerts} alerts need {needed >> 30} GiB in the temporary folder: set TMPDIR")
+    needs_room(folder, asked.alerts)
     originals, source = originals_of(asked.packets)
     say(f"writing {asked.alerts} alerts from {source}")
-    size = replicas.write_alerts(originals, asked.alerts, bench.alerts)
+    size = replicas.write_alerts(originals, asked.alerts // 2, bench.alerts)
     if not asked.profile:
-        replicas.write_alerts(originals, asked.alerts // 4, bench.quarter)
+        replicas.write_alerts(originals, asked.alerts // 8, bench.quarter)
     alerts = asked.alerts // 2 * 2
     return {"source": source, "alerts": f"{alerts}, {size / alerts / 1000:.1f} kB each with image stamps"}
 
