@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from skymesh.units import catalogue
+from skymesh.units import installed
 from support.plugins import write_distribution
 
 UNITS = """
@@ -98,7 +98,7 @@ NAMES = [
 
 
 def forget():
-    for cached in (catalogue.installed, catalogue.load, catalogue.code_digest):
+    for cached in (installed.units, installed.load, installed.code_digest):
         cached.cache_clear()
 
 

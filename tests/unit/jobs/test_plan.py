@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.plan import plan_job
 from skymesh.jobs.spec import JobSpec
-from skymesh.units import catalogue
+from skymesh.units import installed
 
 
 def spec(analyse, **more):
@@ -165,18 +165,18 @@ def test_a_summary_needs_channels_of_the_job():
 
 
 def test_the_code_digest_is_that_of_the_modules_text():
-    unit = catalogue.configure("MakesFit", {})
-    ref = catalogue.reference("MakesFit", unit)
+    unit = installed.configure("MakesFit", {})
+    ref = installed.reference("MakesFit", unit)
     assert (ref.unit, ref.version) == ("MakesFit", "1")
-    assert ref.code == catalogue.reference("AlsoMakesFit", catalogue.configure("AlsoMakesFit", {})).code
-    assert ref.code != catalogue.reference("AcceptAll", catalogue.configure("AcceptAll", {})).code
+    assert ref.code == installed.reference("AlsoMakesFit", installed.configure("AlsoMakesFit", {})).code
+    assert ref.code != installed.reference("AcceptAll", installed.configure("AcceptAll", {})).code
 
 
 def test_units_are_frozen():
     with pytest.raises(ValidationError):
-        catalogue.configure("MakesFit", {}).scale = 2.0
+        installed.configure("MakesFit", {}).scale = 2.0
 
 
 def test_configuring_with_names_that_are_no_text_is_an_error_in_one_line():
     with pytest.raises(SettingsError):
-        catalogue.configure("MakesFit", yaml.safe_load("{1: 2}"))
+        installed.configure("MakesFit", yaml.safe_load("{1: 2}"))

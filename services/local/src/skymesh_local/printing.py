@@ -16,7 +16,7 @@ from rich.tree import Tree
 
 from skymesh.errors import SettingsError
 from skymesh.jobs.plan import ChannelPlan, JobPlan
-from skymesh.units import catalogue
+from skymesh.units import installed
 from skymesh_local.audit import Audit
 from skymesh_local.run import Finished
 
@@ -173,7 +173,7 @@ def _grow(tree: Tree, value: Any) -> None:
 
 def _first_line(unit_name: str) -> str:
     try:
-        doc = inspect.getdoc(catalogue.load(unit_name)) or ""
+        doc = inspect.getdoc(installed.load(unit_name)) or ""
     except SettingsError as error:
         return f"({error})"
     return doc.partition("\n")[0]
@@ -194,10 +194,10 @@ def print_units(name: str) -> None:
     """Print the installed units, or one of them with its parameters."""
     console = Console(soft_wrap=True, highlight=False, markup=False)
     if not name:
-        for unit_name in catalogue.installed():
+        for unit_name in installed.units():
             console.print(f"{unit_name:20} {_first_line(unit_name)}")
         return
-    unit = catalogue.load(name)
+    unit = installed.load(name)
     console.print(f"{name} {unit.version}  ({unit.__module__})\n\n{inspect.getdoc(unit) or ''}\n")
     for parameter, field in unit.model_fields.items():
         default = "must be given" if field.is_required() else f"default {field.default!r}"

@@ -11,7 +11,7 @@ from skymesh.model.execution import UnitRef
 from skymesh.model.run import ConfigRecord, JobRecord, UnitRecord
 from skymesh.store.store import Store
 from skymesh.telemetry.logs import get_log
-from skymesh.units import catalogue
+from skymesh.units import installed
 from skymesh.units.unit import Unit
 
 
@@ -23,7 +23,7 @@ async def register_job(store: Store, plan: JobPlan) -> JobPlan:
     """
     refs = {ref: await _versioned(store, ref) for ref, _ in plan.units()}
     plan = _with_refs(plan, refs)
-    configs = {ref.config: ConfigRecord(ref.config, catalogue.parameters(unit)) for ref, unit in plan.units()}
+    configs = {ref.config: ConfigRecord(ref.config, installed.parameters(unit)) for ref, unit in plan.units()}
     units = {(ref.unit, ref.version): UnitRecord(ref.unit, ref.version, ref.code) for ref, _ in plan.units()}
     await store.write([*configs.values(), *units.values(), JobRecord(plan.id, plan.name, plan.resolved)])
     return plan

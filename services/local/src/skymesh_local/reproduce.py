@@ -13,7 +13,7 @@ from skymesh.model.run import ConfigRecord
 from skymesh.model.state import State
 from skymesh.runtime.execute import Finished, Task, execute
 from skymesh.store.store import Store
-from skymesh.units import catalogue
+from skymesh.units import installed
 from skymesh.units.unit import Analyser, Tabulator, Unit
 from skymesh.units.wiring import Hint, InputKind, signature_of
 from skymesh_local.objects import plain, points_of, unseen
@@ -69,7 +69,7 @@ async def reproduce(store: Store, text: str) -> Reproduction:
 def _notes(result: Result, unit: Unit) -> tuple[str, ...]:
     if result.ref.version.partition("+")[0] != unit.version:
         return (f"recorded with version {result.ref.version}, installed is {unit.version}",)
-    if catalogue.code_digest(result.ref.unit) != result.ref.code:
+    if installed.code_digest(result.ref.unit) != result.ref.code:
         return ("the unit's code has changed since",)
     return ()
 
@@ -78,7 +78,7 @@ async def _unit(store: Store, name: str, config: Digest) -> Unit:
     record = await store.get(ConfigRecord, id=config)
     if record is None:
         raise NotFoundError("the recorded parameters are not in the store", where=f"config:{config.hex()}")
-    return catalogue.configure(name, record.parameters)
+    return installed.configure(name, record.parameters)
 
 
 async def _execute(store: Store, result: Result, unit: Analyser) -> Finished:
@@ -125,7 +125,7 @@ async def _tabulator(store: Store, entry: InputEntry) -> Configured[Tabulator]:
     unit = await _unit(store, name, Digest(config))
     if not isinstance(unit, Tabulator):
         raise SettingsError(f"{name} is no tabulator any more", where=name)
-    return Configured(catalogue.reference(name, unit), unit)
+    return Configured(installed.reference(name, unit), unit)
 
 
 async def _material(store: Store, id_: Digest) -> StateMaterial:

@@ -15,7 +15,7 @@ from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest
 from skymesh.model.run import job_id
 from skymesh.surveys import registry
-from skymesh.units import catalogue
+from skymesh.units import installed
 from skymesh.units.filter import Filter
 from skymesh.units.unit import Analyser, Combiner, Result, Summary, Tabulator, Unit
 from skymesh.units.wiring import Hint, InputKind, Signature, signature_of
@@ -180,7 +180,7 @@ class _Planner:
     # mypy takes no abstract class for `type[U]`, as it might be called; here it is only compared with.
     def _configure(self, place: str, spec: UnitSpec, kind: type[U]) -> Configured[U] | None:
         try:
-            unit = catalogue.configure(spec.unit, spec.config)
+            unit = installed.configure(spec.unit, spec.config)
         except JobError as error:
             for line in error.lines:
                 self._mistakes.append(f"{self._where}: {place}.config.{line}")
@@ -191,7 +191,7 @@ class _Planner:
         if not isinstance(unit, kind):
             self._mistake(place, f"{spec.unit} is no {kind.__name__}")
             return None
-        return Configured(catalogue.reference(spec.unit, unit), unit)
+        return Configured(installed.reference(spec.unit, unit), unit)
 
     def _channel(self, name: str, spec: ChannelSpec) -> ChannelPlan | None:
         place = f"channels.{name}"
@@ -309,7 +309,7 @@ class _Planner:
 
 
 def _plain_unit(ref: UnitRef, unit: Unit) -> dict[str, Any]:
-    return {"unit": ref.unit, "version": ref.version, "config": catalogue.parameters(unit)}
+    return {"unit": ref.unit, "version": ref.version, "config": installed.parameters(unit)}
 
 
 def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:

@@ -21,7 +21,7 @@ GROUP = "skymesh.units"
 
 
 @functools.cache
-def installed() -> dict[str, EntryPoint]:
+def units() -> dict[str, EntryPoint]:
     """Return the entry point of every installed unit by name, without loading any."""
     return {point.name: point for point in sorted(entry_points(group=GROUP), key=lambda point: point.name)}
 
@@ -35,7 +35,7 @@ def load(name: str) -> type[Unit]:
     SettingsError
         If there is no such unit, it cannot be imported, or it is none.
     """
-    points = installed()
+    points = units()
     if name not in points:
         near = difflib.get_close_matches(name, points, n=1)
         hint = f"; did you mean {near[0]}?" if near else f"; installed: {', '.join(points)}"
@@ -87,7 +87,7 @@ def code_digest(name: str) -> Digest:
     unit = load(name)
     source = sys.modules[unit.__module__].__file__
     text = Path(source).read_bytes() if source else b""
-    point = installed()[name]
+    point = units()[name]
     distribution = point.dist.version if point.dist is not None else ""
     return digest_of("code", [hashlib.blake2b(text).digest(), distribution])
 
