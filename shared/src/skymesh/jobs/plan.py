@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
 from skymesh.jobs.spec import AnalyseSpec, ChannelSpec, JobSpec, UnitSpec
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
@@ -17,7 +18,7 @@ from skymesh.model.run import job_id
 from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
-from skymesh.units.unit import Analyser, Combiner, Result, Summary, Tabulator, Unit
+from skymesh.units.unit import Analyser, Combiner, Reactor, Result, Summary, Tabulator, Unit
 from skymesh.units.wiring import Hint, InputKind, Signature, signature_of
 
 T = TypeVar("T")
@@ -90,6 +91,8 @@ class ChannelPlan:
         Its units.
     instances
         Its analysers in an order in which each comes behind those it builds on.
+    reactions
+        What it tells, and to whom.
     """
 
     name: str
@@ -99,6 +102,7 @@ class ChannelPlan:
     combiner: Configured[Combiner]
     tabulator: Configured[Tabulator]
     instances: tuple[Instance, ...]
+    reactions: tuple[ReactionPlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ class JobPlan:
                 yield configured.ref, configured.unit
             for instance in channel.instances:
                 yield instance.ref, instance.unit
+            for reaction in channel.reactions:
+                yield reaction.ref, reaction.unit
         for summary in self.summaries:
             yield summary.summary.ref, summary.summary.unit
 
@@ -203,9 +209,23 @@ class _Planner:
         if chosen is None or combiner is None or tabulator is None or instances is None:
             return None
         full_name = f"{self._spec.name}/{name}"
+        reactions = self._reactions(f"{place}.react", spec, instances)
         return ChannelPlan(
-            full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances
+            full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances, reactions
         )
+
+    def _reactions(
+        self, place: str, spec: ChannelSpec, instances: tuple[Instance, ...]
+    ) -> tuple[ReactionPlan, ...]:
+        makes = {instance.name: instance.makes for instance in instances}
+        resolver = ReactionResolver(
+            frozenset(spec.access),
+            makes,
+            lambda where, one: self._configure(where, one, Reactor),
+            lambda where, one, hints: self._wires(where, one, hints, makes, ""),
+            self._mistake,
+        )
+        return resolver.resolve(place, spec.react)
 
     def _check_access(self, place: str, access: list[str]) -> None:
         known = frozenset(label for survey in registry.installed().values() for label in survey.labels)
@@ -230,7 +250,8 @@ class _Planner:
             return None
         makers = {name: signature.makes for name, (_, signature) in found.items()}
         wires = {
-            name: self._wires(f"{place}.{name}", specs[name], found[name][1], makers, name) for name in found
+            name: self._wires(f"{place}.{name}", specs[name], found[name][1].hints, makers, name)
+            for name in found
         }
         levels = self._levels(place, {n: {s for wire in w for s in wire.sources} for n, w in wires.items()})
         return tuple(
@@ -242,19 +263,19 @@ class _Planner:
         self,
         place: str,
         spec: AnalyseSpec,
-        signature: Signature,
+        hints: tuple[Hint, ...],
         makers: Mapping[str, type[Result]],
         own: str,
     ) -> tuple[Wire, ...]:
         wires = []
-        names = {hint.name for hint in signature.hints if hint.result is not None}
+        names = {hint.name for hint in hints if hint.result is not None}
         for name in spec.inputs:
             if name not in names:
                 known = ", ".join(sorted(names)) or "none"
                 self._mistake(
                     f"{place}.inputs", f"{spec.unit} takes no result named {name!r}; it takes: {known}"
                 )
-        for hint in signature.hints:
+        for hint in hints:
             sources: tuple[str, ...] = ()
             if hint.result is not None:
                 able = [name for name, makes in makers.items() if makes is hint.result and name != own]
@@ -313,20 +334,28 @@ def _plain_unit(ref: UnitRef, unit: Unit) -> dict[str, Any]:
 
 
 def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
-    return {
+    plain: dict[str, Any] = {
         "access": sorted(channel.grants),
         "follow": channel.follow,
         "filter": _plain_unit(channel.filter.ref, channel.filter.unit),
         "combine": _plain_unit(channel.combiner.ref, channel.combiner.unit),
         "curve": _plain_unit(channel.tabulator.ref, channel.tabulator.unit),
         "analyse": {
-            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i)} for i in channel.instances
+            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i.wires)} for i in channel.instances
         },
     }
+    if channel.reactions:
+        plain["react"] = {reaction.name: _plain_reaction(reaction) for reaction in channel.reactions}
+    return plain
 
 
-def _plain_wires(instance: Instance) -> dict[str, list[str]]:
-    return {wire.hint.name: list(wire.sources) for wire in instance.wires if wire.sources}
+def _plain_wires(wires: tuple[Wire, ...]) -> dict[str, list[str]]:
+    return {wire.hint.name: list(wire.sources) for wire in wires if wire.sources}
+
+
+def _plain_reaction(plan: ReactionPlan) -> dict[str, Any]:
+    unit = {**_plain_unit(plan.ref, plan.unit), "inputs": _plain_wires(plan.wires)}
+    return {**unit, "when": plan.when.text, "once": plan.once, "to": list(plan.outlets)}
 
 
 def _plain_summary(plan: SummaryPlan) -> dict[str, Any]:

@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from skymesh.jobs.when import ALWAYS
+from skymesh.units.reaction import Once
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 """Names of jobs, channels and instances: letters, digits and underscores."""
 
@@ -29,6 +32,14 @@ class AnalyseSpec(UnitSpec):
     inputs: dict[str, Name] = {}
 
 
+class ReactSpec(AnalyseSpec):
+    """A reaction: what is told, when, how often and to whom."""
+
+    when: str = ALWAYS
+    once: Once | None = None
+    to: Annotated[list[OutletName], Field(min_length=1)]
+
+
 class SummariseSpec(UnitSpec):
     """A product of the whole run, made from some channels and handed to outlets."""
 
@@ -45,6 +56,7 @@ class ChannelSpec(_Part):
     combine: UnitSpec = UnitSpec(unit="VisiblePoints")
     curve: UnitSpec = UnitSpec(unit="DifferenceFlux")
     analyse: dict[Name, AnalyseSpec] = {}
+    react: dict[Name, ReactSpec] = {}
 
 
 class JobSpec(_Part):

@@ -11,12 +11,14 @@ from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
 from skymesh.units.inputs import DataPoints
+from skymesh.units.reaction import Delivery, Earlier, Message, Reaction, Sighting
 from skymesh.units.table import AlertTable, AlertView
 from skymesh.units.unit import (
     Analyser,
     Combiner,
     ObjectView,
     ProductFile,
+    Reactor,
     Result,
     Summary,
     Tabulator,
@@ -30,12 +32,18 @@ __all__ = [
     "Combiner",
     "DataPoint",
     "DataPoints",
+    "Delivery",
+    "Earlier",
     "Filter",
     "LightCurve",
+    "Message",
     "MissingInputError",
     "ObjectView",
     "ProductFile",
+    "Reaction",
+    "Reactor",
     "Result",
+    "Sighting",
     "State",
     "Summary",
     "TableFilter",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,8 @@ import numpy as np
 from skymesh.model.point import DETECTION, DataPoint, raw_values
 from skymesh.surveys import registry
 from skymesh.surveys.survey import Floats
+
+_CIRCLE_DEG = 360.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,23 @@ class DataPoints:
             found = registry.get(survey).positions_deg([self.points[row] for row in rows])
             ra_deg[rows], dec_deg[rows] = found
         return ra_deg, dec_deg
+
+    def mean_position_deg(self) -> tuple[float, float]:
+        """Return the mean position of the detections (ICRS, degrees), right across 0h; NaN without any.
+
+        The mean is taken over unit vectors.
+        """
+        ra_deg, dec_deg = self.detections.positions_deg
+        has_both = np.isfinite(ra_deg) & np.isfinite(dec_deg)
+        ra, dec = np.radians(ra_deg[has_both]), np.radians(dec_deg[has_both])
+        if not len(ra):
+            return math.nan, math.nan
+        x, y, z = (np.cos(dec) * np.cos(ra)).mean(), (np.cos(dec) * np.sin(ra)).mean(), np.sin(dec).mean()
+        mean_ra_deg = math.degrees(math.atan2(y, x)) % 360
+        # The remainder of a tiny negative angle rounds to 360 itself.
+        return mean_ra_deg if mean_ra_deg < _CIRCLE_DEG else 0.0, math.degrees(
+            math.atan2(z, math.hypot(x, y))
+        )
 
     def values(self, point: DataPoint) -> Mapping[str, Any]:
         """Return the raw values of a point under the survey's names; absent ones are left out."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
+from skymesh.units.reaction import Sighting
+
 if TYPE_CHECKING:
     from skymesh.lightcurve import LightCurve
     from skymesh.model.point import DataPoint
@@ -76,7 +78,9 @@ class Analyser(Unit):
 
 
 class ObjectView(msgspec.Struct, frozen=True):
-    """What a summary may see of one object in one channel: its newest state and the results on it.
+    """What may be seen of one object in one channel: a state and the results on it.
+
+    Reactors get the state that was just completed, summaries the newest one.
 
     Attributes
     ----------
@@ -88,6 +92,8 @@ class ObjectView(msgspec.Struct, frozen=True):
         instance → the result's content; only those that are ok.
     result_ids
         instance → id as text.
+    sighting
+        For reactors: where the object is and how it looked last; None without a detection.
     """
 
     channel: str
@@ -96,6 +102,19 @@ class ObjectView(msgspec.Struct, frozen=True):
     state: str
     results: Mapping[str, Mapping[str, Any]]
     result_ids: Mapping[str, str]
+    sighting: Sighting | None = None
+
+
+class Reactor(Unit):
+    """Says what is to be told of a state once its results are there. It sends nothing itself.
+
+    Write ``react(self, …) -> Message | None`` (or several messages): the type hints of its parameters
+    are its wiring. They may be `ObjectView`, `LightCurve`, `Reaction` (its own id), result types as in
+    `Analyser`, ``Earlier[X] | None`` (the result on the channel's state before) and ``Delivery | None``
+    (what was told of the object last). None means that there is nothing to tell.
+
+    What it returns is a function of what it is given: no clock, no chance.
+    """
 
 
 class ProductFile(NamedTuple):

@@ -32,6 +32,10 @@ class InputKind(Enum):
     RESULT = "result"
     OPTIONAL_RESULT = "result, may be absent"
     ALL_RESULTS = "all results of a type, by instance"
+    VIEW = "view of the object"
+    REACTION = "the reaction itself"
+    EARLIER = "result on the state before, may be absent"
+    LAST = "last delivery, may be absent"
 
 
 class Hint(NamedTuple):
@@ -86,11 +90,24 @@ def signature_of(unit: type[Analyser]) -> Signature:
     makes: Any = hints.get("return")
     if not _is_result(makes):
         raise SettingsError(f"{unit.__name__}.run: its return type must be a subclass of Result, not {makes}")
-    return Signature(tuple(_hint(unit, name, hints.get(name)) for name in names), makes)
+    return Signature(tuple(hint_of(f"{unit.__name__}.run({n})", n, hints.get(n)) for n in names), makes)
 
 
-def _hint(unit: type[Analyser], name: str, hint: Any) -> Hint:
-    place = f"{unit.__name__}.run({name})"
+def hint_of(place: str, name: str, hint: Any) -> Hint:
+    """Return what a parameter asks for.
+
+    Parameters
+    ----------
+    place
+        Where it stands, for the text of an error.
+    name, hint
+        The parameter and its annotation.
+
+    Raises
+    ------
+    SettingsError
+        If nothing in a job gives it.
+    """
     if hint in _PLAIN:
         return Hint(name, _PLAIN[hint], None)
     if _is_result(hint):
