@@ -188,7 +188,7 @@ def run_stream(alerts, job, folder, *, batch_records=500):
         await embedded.bus.create(topic)
         await embedded.bus.publish([Outgoing(topic, alert.stock, wire.encode(alert)) for alert in alerts])
         context = Context(run, log)
-        await run_tiers(embedded, context, plan, workers=1, batch_records=batch_records)
+        await run_tiers(embedded, context, plan, folder=folder, workers=1, batch_records=batch_records)
         await embedded.close()
 
     asyncio.run(work())

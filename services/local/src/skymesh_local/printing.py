@@ -35,7 +35,7 @@ def print_run(finished: Finished) -> None:
     for name, channel in numbers["channels"].items():
         console.print(
             f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected,"
-            f" {channel['states']} states"
+            f" {channel['states']} states, {channel['reactions']} reactions"
         )
     for product in finished.products:
         if product.endswith(".csv"):
@@ -117,6 +117,11 @@ def _print_channel(console: Console, channel: ChannelPlan) -> None:
         wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
         console.print(
             f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
+        )
+    for reaction in channel.reactions:
+        console.print(
+            f"    {reaction.name} = {reaction.ref.unit} {reaction.ref.version} when {reaction.when.text},"
+            f" once for each {reaction.once}, to {', '.join(reaction.outlets)}"
         )
 
 

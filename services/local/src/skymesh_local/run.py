@@ -147,7 +147,7 @@ async def _run(
     _name_by_run(settings, folder, run)
     summary = await embedded.store.get(RunSummary, run=run.id)
     if summary is None:
-        await _run_tiers(settings, plan, run, embedded)
+        await _run_tiers(settings, plan, run, folder, embedded)
     products = await write_products(embedded.store, run, plan, folder)
     if summary is None:
         # First byte read to last commit.
@@ -158,12 +158,15 @@ async def _run(
     return Finished(summary.numbers, folder, products)
 
 
-async def _run_tiers(settings: RunSettings, plan: JobPlan, run: Run, embedded: Embedded) -> None:
+async def _run_tiers(
+    settings: RunSettings, plan: JobPlan, run: Run, folder: Path, embedded: Embedded
+) -> None:
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
-            Context(run.id, run.log),
+            Context(run.id, run.log, origin=run.origin),
             plan,
+            folder=folder,
             workers=settings.workers,
             batch_records=settings.batch_records,
             on_alerts=progress.advance,

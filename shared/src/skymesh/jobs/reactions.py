@@ -20,6 +20,9 @@ from skymesh.units.wiring import Hint
 if TYPE_CHECKING:
     from skymesh.jobs.plan import Configured, Wire
 
+VIEW = "view"
+"""What T3's journal calls its views; no reaction is called so."""
+
 
 @dataclass(frozen=True)
 class ReactionPlan:
@@ -87,6 +90,8 @@ class ReactionResolver:
         return reactions
 
     def _reaction(self, place: str, name: str, spec: ReactSpec) -> ReactionPlan | None:
+        if name == VIEW:
+            self._mistake(place, f"{VIEW!r} is what the journal calls the view itself; choose another name")
         configured = self._configure(place, spec)
         condition = self._condition(f"{place}.when", spec.when)
         self._check_outlets(f"{place}.to", spec.to)

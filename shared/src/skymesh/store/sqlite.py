@@ -13,15 +13,18 @@ import msgspec
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival, Cutouts
-from skymesh.model.execution import Result
+from skymesh.model.execution import Result, View
 from skymesh.model.ids import Digest, digest_bytes
-from skymesh.model.state import StateLink, Verdict
+from skymesh.model.position import POSITION_BYTES, Position
+from skymesh.model.reaction import Intent
+from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.store import Document, Found, Keys
 from skymesh.store.tables import TABLES, Table, column_value, row_of
 
 D = TypeVar("D", bound=Document)
 _TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
+_END = b"\xff" * POSITION_BYTES
 _TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
 _CUTOUTS = "CREATE TABLE cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
 
@@ -97,31 +100,53 @@ class SqliteStore:
         """Return what a tier needs."""
         with self._file.errors():
             return Found(
-                self._rows_of_stocks(Arrival, "log", log, keys.arrivals, keys),
-                self._rows_of_stocks(Verdict, "run", run, keys.verdicts, keys),
-                self._rows_of_stocks(StateLink, "run", run, keys.links, keys),
-                self._results(keys.results),
+                self._rows_of_stocks(Arrival, "log", log, keys.arrivals, keys.until),
+                self._rows_of_stocks(Verdict, "run", run, keys.verdicts, keys.until),
+                self._rows_of_stocks(StateLink, "run", run, keys.links, keys.until),
+                self._views(run, keys),
+                self._rows_of_stocks(Intent, "run", run, keys.intents, None),
+                self._by_id(Result, keys.results),
+                self._by_id(State, keys.states),
             )
 
     def _rows_of_stocks(
-        self, kind: type[D], owner: str, id_: Digest, stocks: Iterable[str], keys: Keys
+        self, kind: type[D], owner: str, id_: Digest, stocks: Iterable[str], until: Position | None
     ) -> dict[str, list[D]]:
+        """Return rows of stocks up to a position, or all of them."""
         rows: dict[str, list[D]] = {stock: [] for stock in stocks}
+        if not rows:
+            return rows
         # One statement for all stocks: a visit has thousands, and most are new.
         found = self._file.connection.execute(
             f"SELECT stock, body FROM {TABLES[kind].name}"
             f" WHERE {owner} = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
             " ORDER BY stock, position",
-            (id_, json.dumps(list(rows)), keys.until.to_bytes()),
+            (id_, json.dumps(list(rows)), _END if until is None else until.to_bytes()),
         )
         for stock, body in found:
             rows[stock].append(_decoded(body, kind))
         return rows
 
-    def _results(self, ids: Iterable[Digest]) -> dict[Digest, Result]:
+    def _views(self, run: Digest, keys: Keys) -> dict[tuple[str, str], list[View]]:
+        stocks: dict[str, list[str]] = {}
+        for channel, stock in keys.views:
+            stocks.setdefault(channel, []).append(stock)
+        rows: dict[tuple[str, str], list[View]] = {key: [] for key in keys.views}
+        for channel, names in stocks.items():
+            found = self._file.connection.execute(
+                "SELECT stock, body FROM views WHERE run = ? AND channel = ?"
+                " AND stock IN (SELECT value FROM json_each(?)) AND position <= ? ORDER BY stock, position",
+                (run, channel, json.dumps(names), keys.until.to_bytes()),
+            )
+            for stock, body in found:
+                rows[channel, stock].append(_decoded(body, View))
+        return rows
+
+    def _by_id(self, kind: type[D], ids: Iterable[Digest]) -> dict[Digest, D]:
         run = self._file.connection.execute
-        rows = ((id_, run("SELECT body FROM results WHERE id = ?", (id_,)).fetchone()) for id_ in ids)
-        return {id_: _decoded(row[0], Result) for id_, row in rows if row is not None}
+        select = f"SELECT body FROM {TABLES[kind].name} WHERE id = ?"
+        rows = ((id_, run(select, (id_,)).fetchone()) for id_ in ids)
+        return {id_: _decoded(row[0], kind) for id_, row in rows if row is not None}
 
     async def get(self, kind: type[D], **key: Any) -> D | None:
         """Return the one document with this key, or None."""

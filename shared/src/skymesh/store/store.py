@@ -10,6 +10,7 @@ from skymesh.model.alert import Arrival, Cutouts
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
+from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -26,6 +27,7 @@ from skymesh.model.state import State, StateLink, Verdict
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount | Cutouts
+    | Intent | Receipt
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -43,8 +45,13 @@ class Keys:
     ----------
     arrivals, verdicts, links
         Stocks whose rows are wanted, from the beginning up to `until`.
-    results
-        Results wanted by id.
+    views
+        (channel, stock) whose views are wanted, up to `until` too.
+    intents
+        Stocks whose intents are wanted, wherever their positions: what was completed late comes behind
+        what was told already.
+    results, states
+        Results and states wanted by id.
     until
         Position of the last record of the batch, inclusive.
     """
@@ -52,7 +59,10 @@ class Keys:
     arrivals: frozenset[str] = frozenset()
     verdicts: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
+    views: frozenset[tuple[str, str]] = frozenset()
+    intents: frozenset[str] = frozenset()
     results: frozenset[Digest] = frozenset()
+    states: frozenset[Digest] = frozenset()
     until: Position = _START
 
     def without(self, asked: Keys) -> Keys:
@@ -61,7 +71,10 @@ class Keys:
             self.arrivals - asked.arrivals,
             self.verdicts - asked.verdicts,
             self.links - asked.links,
+            self.views - asked.views,
+            self.intents - asked.intents,
             self.results - asked.results,
+            self.states - asked.states,
             self.until,
         )
 
@@ -71,12 +84,15 @@ class Keys:
             self.arrivals | other.arrivals,
             self.verdicts | other.verdicts,
             self.links | other.links,
+            self.views | other.views,
+            self.intents | other.intents,
             self.results | other.results,
+            self.states | other.states,
             max(self.until, other.until),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.arrivals or self.verdicts or self.links or self.results)
+        return self != Keys(until=self.until)
 
 
 @dataclass
@@ -86,14 +102,20 @@ class Found:
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     links: dict[str, list[StateLink]] = field(default_factory=dict)
+    views: dict[tuple[str, str], list[View]] = field(default_factory=dict)
+    intents: dict[str, list[Intent]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
+    states: dict[Digest, State] = field(default_factory=dict)
 
     def add(self, other: Found) -> None:
         """Take in what another read found."""
         self.arrivals |= other.arrivals
         self.verdicts |= other.verdicts
         self.links |= other.links
+        self.views |= other.views
+        self.intents |= other.intents
         self.results |= other.results
+        self.states |= other.states
 
 
 class TierStore(Protocol):

@@ -9,6 +9,7 @@ from typing import Any
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
+from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -69,6 +70,13 @@ TABLES: dict[type[Any], Table] = {
     Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False),
     Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
     View: Table("views", ("run", "channel", "stock", "position"), is_clustered=True),
+    Intent: Table(
+        "intents",
+        ("run", "id"),
+        ("channel", "stock", "position"),
+        (("run", "stock", "position"), ("id",)),
+    ),
+    Receipt: Table("receipts", ("run", "id"), is_clustered=True),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),
