@@ -40,9 +40,8 @@ def print_run(finished: Finished) -> None:
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
-    console.print(
-        f"files in {finished.folder}: {', '.join(finished.products) or 'the store alone'}", soft_wrap=True
-    )
+    files = [*finished.products, *(f"{name}/" for name in finished.messages)]
+    console.print(f"files in {finished.folder}: {', '.join(files) or 'the store alone'}", soft_wrap=True)
 
 
 def _print_csv(console: Console, path: Path) -> None:
@@ -154,6 +153,10 @@ def print_object(told: dict[str, Any]) -> None:
             else f"{result['outcome']}: {result['reason']}"
         )
         console.print(f"  {result['id']}  {result['unit']} {result['version']}  {said}")
+    console.print(f"{len(told['reactions'])} reactions")
+    for reaction in told["reactions"]:
+        files = ", ".join(place["name"] for place in reaction["receipt"] or ()) or "not delivered yet"
+        console.print(f"  {reaction['id']}  {reaction['channel']}.{reaction['instance']}  {files}")
 
 
 def print_trace(told: dict[str, Any]) -> None:

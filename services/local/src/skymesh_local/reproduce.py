@@ -6,7 +6,8 @@ import math
 from typing import Any, NamedTuple
 
 from skymesh.errors import NotFoundError, SettingsError
-from skymesh.jobs.plan import Configured, Wire
+from skymesh.jobs.plan import Configured
+from skymesh.jobs.wires import Wire
 from skymesh.model.execution import InputEntry, Result, content_digest
 from skymesh.model.ids import Digest, parse_id
 from skymesh.model.run import ConfigRecord

@@ -43,12 +43,15 @@ class Finished(NamedTuple):
     folder
         Where its files are.
     products
-        Their names.
+        Names of the files that are made at the end.
+    messages
+        Names of the folders with the messages of reactions.
     """
 
     numbers: dict[str, Any]
     folder: Path
     products: tuple[str, ...]
+    messages: tuple[str, ...]
 
 
 def find_job(name: str) -> Path | Traversable:
@@ -155,7 +158,7 @@ async def _run(
         summary = RunSummary(run.id, {**await run_numbers(embedded.store, run), "seconds": seconds})
         await embedded.store.write([summary])
     get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
-    return Finished(summary.numbers, folder, products)
+    return Finished(summary.numbers, folder, products, _messages(plan, folder))
 
 
 async def _run_tiers(
@@ -185,6 +188,11 @@ async def _take_in(intake: Intake, files: list[PacketFile]) -> Log:
     if dead:
         get_log().warning("packets could not be read; skymesh trace RUN names them", dead=dead)
     return log
+
+
+def _messages(plan: JobPlan, folder: Path) -> tuple[str, ...]:
+    names = dict.fromkeys(reaction.name for channel in plan.channels for reaction in channel.reactions)
+    return tuple(name for name in names if (folder / name).is_dir())
 
 
 def _simulated() -> Iterator[Container | Unreadable]:

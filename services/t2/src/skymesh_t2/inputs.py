@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from skymesh.jobs.plan import ChannelPlan, Configured, Instance, Wire
+from skymesh.jobs.plan import ChannelPlan, Configured, Instance
+from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
 from skymesh.model.execution import InputEntry, Result, UnitRef
 from skymesh.model.ids import Digest

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 
 from skymesh.errors import InvariantError, MissingInputError
-from skymesh.jobs.plan import Wire
 from skymesh.jobs.reactions import ReactionPlan
+from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
 from skymesh.model.execution import InputEntry, Result, View
 from skymesh.model.ids import Digest, text_id

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
 from skymesh.jobs.spec import AnalyseSpec, ChannelSpec, JobSpec, UnitSpec
+from skymesh.jobs.wires import Wire
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest
@@ -23,22 +24,6 @@ from skymesh.units.wiring import Hint, InputKind, Signature, signature_of
 
 T = TypeVar("T")
 U = TypeVar("U", bound=Unit)
-
-
-@dataclass(frozen=True)
-class Wire:
-    """An input of an instance and the instances that meet it.
-
-    Attributes
-    ----------
-    hint
-        The parameter.
-    sources
-        Names of instances; empty for inputs made from the state, or where nobody makes the result.
-    """
-
-    hint: Hint
-    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import OUTLETS, ungranted
 from skymesh.jobs.spec import ReactSpec
 from skymesh.jobs.when import Condition
+from skymesh.jobs.wires import Wire
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.units.reaction import Once
 from skymesh.units.reactor_wiring import reactor_hints
 from skymesh.units.unit import Reactor, Result
 from skymesh.units.wiring import Hint
-
-if TYPE_CHECKING:
-    from skymesh.jobs.plan import Configured, Wire
 
 VIEW = "view"
 """What T3's journal calls its views; no reaction is called so."""
@@ -53,6 +51,18 @@ class ReactionPlan:
     outlets: tuple[str, ...]
 
 
+class ConfiguredReactor(Protocol):
+    """A reactor with its parameters."""
+
+    @property
+    def ref(self) -> UnitRef:
+        """Name, version and config."""
+
+    @property
+    def unit(self) -> Reactor:
+        """The unit itself."""
+
+
 class ReactionResolver:
     """Resolves the reactions of one channel.
 
@@ -72,7 +82,7 @@ class ReactionResolver:
         self,
         grants: Labels,
         makes: Mapping[str, type[Result]],
-        configure: Callable[[str, ReactSpec], Configured[Reactor] | None],
+        configure: Callable[[str, ReactSpec], ConfiguredReactor | None],
         wire: Callable[[str, ReactSpec, tuple[Hint, ...]], tuple[Wire, ...]],
         mistake: Callable[[str, str], None],
     ) -> None:

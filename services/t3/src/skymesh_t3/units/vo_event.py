@@ -23,12 +23,13 @@ _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]
 _ARCSEC_PER_DEG = 3600.0
 # By the end of a field's name: unit (VOUnits) and UCD (IVOA UCD1+ vocabulary).
 _QUANTITIES: Final = {
-    "_mag_per_day": ("mag/d", "phot.mag;arith.rate"),
+    "_mag_per_day": ("mag/d", "arith.rate;phot.mag"),
     "_mag_ab": ("mag", "phot.mag"),
     "_njy": ("nJy", "phot.flux.density"),
     "_mjd_tai": ("d", "time.epoch"),
     "_days": ("d", "time.duration"),
-    "_deg": ("deg", "pos"),
+    "_ra_deg": ("deg", "pos.eq.ra"),
+    "_dec_deg": ("deg", "pos.eq.dec"),
     "_arcsec": ("arcsec", "pos.angDistance"),
 }
 
