@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 8 << 20
 _DELIMITERS: Final = ",;\t|"
 _ABSENT: Final = ["", "null", "NULL"]
-_INTEGER: Final = r"^-?[0-9]+$"
+_INTEGER: Final = "^-?[0-9]+$"
+# A number would lose its last digits, and so many make a name.
+_LONG_INTEGER: Final = "^-?[0-9]{19,}$"
 
 
 class CsvTable:
@@ -94,11 +96,13 @@ def _all_types() -> list[Any]:
 
 
 def _fits(values: pa.ChunkedArray, kind: pa.DataType) -> bool:
-    """Return whether all texts are of a type; integers that are too big stay texts, for they are names."""
+    """Return whether all texts are of a type."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if kind == pa.int64() and not pc.all(pc.match_substring_regex(values, _INTEGER), min_count=0).as_py():
+    if kind == pa.int64() and pc.any(pc.invert(pc.match_substring_regex(values, _INTEGER))).as_py():
+        return False
+    if kind == pa.float64() and pc.any(pc.match_substring_regex(values, _LONG_INTEGER)).as_py():
         return False
     try:
         values.cast(kind)

@@ -95,7 +95,7 @@ def import_catalogue(
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
             runs = Runs(Path(beside, "runs"), chosen)
             made = Path(beside, "catalogue")
-            made.mkdir()
+            Path(made, "dataset").mkdir(parents=True)
             _fill(made, runs, name or target.name)
             made.rename(target)
     except OSError as error:
@@ -107,7 +107,9 @@ def _fill(folder: Path, runs: Runs, name: str) -> None:
     """Write a catalogue; its properties come last, for they make it one."""
     runs.fill()
     schema = _settled(runs, runs.between(0, 0)).schema
-    tiles = [_write_tile(folder, runs, order, pixel) for order, pixel in _cut(runs.counts)]
+    tiles = sorted(_cut(runs.counts), key=lambda tile: tile.start)
+    for tile in tiles:
+        _write_tile(folder, runs, tile)
     hats.write_schema(folder, schema)
     hats.write_tiles(folder, tiles)
     types = {field.name: field.type for field in schema if field.name != INDEX}
@@ -116,26 +118,23 @@ def _fill(folder: Path, runs: Runs, name: str) -> None:
     hats.write_properties(folder, said | {hats.DIGEST: text_id("digest", digest)})
 
 
-def _cut(counts: Integers) -> Iterator[tuple[int, int]]:
-    """Yield the tiles, as order and pixel, for the rows in the pixels of the counted order."""
+def _cut(counts: Integers) -> Iterator[Tile]:
+    """Yield the tiles for the numbers of rows in the pixels of the counted order."""
     undecided = np.ones(BASE_PIXELS, dtype=np.bool_)
     for order in range(COUNTED_ORDER + 1):
         rows = counts.reshape(BASE_PIXELS << 2 * order, -1).sum(axis=1)
         is_tile = undecided & ((rows <= TILE_ROWS) | (order == COUNTED_ORDER))
-        yield from ((order, int(pixel)) for pixel in np.flatnonzero(is_tile & (rows > 0)))
+        yield from (Tile(order, int(pixel)) for pixel in np.flatnonzero(is_tile & (rows > 0)))
         undecided = np.repeat(undecided & ~is_tile, 4)
 
 
-def _write_tile(folder: Path, runs: Runs, order: int, pixel: int) -> Tile:
+def _write_tile(folder: Path, runs: Runs, tile: Tile) -> None:
     import pyarrow.parquet as pq
 
-    shift = 2 * (ORDER - order)
-    rows = in_normal_order(_settled(runs, runs.between(pixel << shift, (pixel + 1) << shift)))
-    tile = Tile(order, pixel)
+    rows = in_normal_order(_settled(runs, runs.between(tile.start, tile.stop)))
     path = folder / tile.path
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, path, row_group_size=GROUP_ROWS, compression="zstd", write_page_checksum=True)
-    return tile
 
 
 def _settled(runs: Runs, rows: pa.Table) -> pa.Table:
