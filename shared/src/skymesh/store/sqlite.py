@@ -97,12 +97,14 @@ class SqliteStore:
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
         """Return what a tier needs."""
+        stamps = {id_: await self.read_cutouts(id_) for id_ in keys.cutouts}
         with self._file.errors():
             return Found(
                 self._arrivals(log, keys.arrivals, keys.until),
                 self._at_arrivals(Verdict, log, run, keys.verdicts, keys.until),
                 self._at_arrivals(StateLink, log, run, keys.links, keys.until),
                 self._results(keys.results),
+                {id_: block for id_, block in stamps.items() if block is not None},
             )
 
     def _arrivals(self, log: Digest, stocks: Iterable[str], until: Position) -> dict[str, list[Arrival]]:
