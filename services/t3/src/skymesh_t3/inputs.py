@@ -68,7 +68,8 @@ class ReactionMaterial:
     def missing(self) -> str:
         """Return why the unit cannot be called: a required result is not ok; empty if it can."""
         for wire in self._reaction.wires:
-            if wire.hint.kind is InputKind.RESULT and wire.sources[0] not in self._results:
+            is_required = wire.hint.kind is InputKind.RESULT and not wire.hint.is_optional
+            if is_required and wire.sources[0] not in self._results:
                 return f"{wire.sources[0]} is {self._site.results[wire.sources[0]][1]}"
         return ""
 

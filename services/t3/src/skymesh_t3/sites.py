@@ -102,7 +102,9 @@ class Memory:
             return (site.before.alert, site.before.state, site.before.results)
         key = (site.channel.name, site.stock)
         known = {
-            view.position: (view.alert, view.state, view.results) for view in self._found.views.get(key, ())
+            view.position: (view.alert, view.state, view.results)
+            for view in self._found.views.get(site.stock, ())
+            if view.channel == site.channel.name
         }
         known |= {position: (s.alert, s.state, s.results) for position, s in self._newest[key].items()}
         newest = max((position for position in known if position < site.position), default=None)
@@ -129,7 +131,7 @@ def _wanted(site: Site, reaction: ReactionPlan, found: Found, memory: Memory) ->
         arrivals=frozenset({site.stock}) if sees_points else frozenset(),
         states=frozenset({site.state}) if sees_points else frozenset(),
         intents=frozenset({site.stock}),
-        views=frozenset({(site.channel.name, site.stock)} if InputKind.EARLIER in kinds else ()),
+        views=frozenset({site.stock}) if InputKind.EARLIER in kinds else frozenset(),
         results=site.ok_ids() | _earlier_ids(site, reaction, memory),
     )
 

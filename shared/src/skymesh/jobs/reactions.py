@@ -10,13 +10,12 @@ from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import OUTLETS, ungranted
 from skymesh.jobs.spec import ReactSpec
 from skymesh.jobs.when import Condition
-from skymesh.jobs.wires import Wire
+from skymesh.jobs.wires import Mistake, Wire, Wiring
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.units.reaction import Once
 from skymesh.units.reactor_wiring import reactor_hints
 from skymesh.units.unit import Reactor, Result
-from skymesh.units.wiring import Hint
 
 VIEW = "view"
 """What T3's journal calls its views; no reaction is called so."""
@@ -71,11 +70,11 @@ class ReactionResolver:
     grants, makes
         What the channel may see, and its instances with their result types.
     configure
-        Configures a unit; None if that is a mistake, which it notes.
-    wire
-        Finds what meets the hints of a unit, and notes what nothing meets.
+        Configures a unit; None if that is a mistake, of which it takes note.
+    wiring
+        Finds what meets the hints of a unit.
     mistake
-        Notes a mistake: place and problem.
+        Takes note of mistakes.
     """
 
     def __init__(
@@ -83,13 +82,13 @@ class ReactionResolver:
         grants: Labels,
         makes: Mapping[str, type[Result]],
         configure: Callable[[str, ReactSpec], ConfiguredReactor | None],
-        wire: Callable[[str, ReactSpec, tuple[Hint, ...]], tuple[Wire, ...]],
-        mistake: Callable[[str, str], None],
+        wiring: Wiring,
+        mistake: Mistake,
     ) -> None:
         self._grants = grants
         self._makes = makes
         self._configure = configure
-        self._wire = wire
+        self._wiring = wiring
         self._mistake = mistake
 
     def resolve(self, place: str, specs: Mapping[str, ReactSpec]) -> tuple[ReactionPlan, ...]:
@@ -112,7 +111,9 @@ class ReactionResolver:
         except SettingsError as error:
             self._mistake(place, str(error))
             return None
-        wires = self._wire(place, spec, hints)
+        wires = self._wiring.wires(place, spec, hints)
+        for problem in configured.unit.problems({w.hint.name: w.sources for w in wires if w.sources}):
+            self._mistake(place, problem)
         once = spec.once or _usual(spec.to)
         return ReactionPlan(name, configured.ref, configured.unit, wires, condition, once, tuple(spec.to))
 

@@ -6,7 +6,6 @@ import struct
 from typing import NamedTuple
 
 _LAYOUT = struct.Struct(">IIQ")
-POSITION_BYTES = _LAYOUT.size
 
 
 class Position(NamedTuple):

@@ -15,7 +15,7 @@ from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival, Cutouts
 from skymesh.model.execution import Result, View
 from skymesh.model.ids import Digest, digest_bytes
-from skymesh.model.position import POSITION_BYTES, Position
+from skymesh.model.position import Position
 from skymesh.model.reaction import Intent
 from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
@@ -24,8 +24,8 @@ from skymesh.store.tables import TABLES, Table, column_value, row_of
 
 D = TypeVar("D", bound=Document)
 _TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
-_END = b"\xff" * POSITION_BYTES
 _TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
+_OF_STOCKS = "log = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
 _CUTOUTS = "CREATE TABLE cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
 
 
@@ -56,9 +56,9 @@ class SqliteStore:
                 stamps[document.id] = document.block
             else:
                 by_kind.setdefault(type(document), []).append((*row_of(document), wire.encode(document)))
-        with self._file.errors():
-            places = self._append(stamps)
+        # In the transaction: nobody else appends between looking for the end and writing there.
         with self._file.transaction() as connection:
+            places = self._append(stamps)
             for kind, rows in by_kind.items():
                 connection.executemany(_insert(TABLES[kind]), rows)
             connection.executemany("INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?)", places)
@@ -98,48 +98,55 @@ class SqliteStore:
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
         """Return what a tier needs."""
+        stamps = {id_: await self.read_cutouts(id_) for id_ in keys.cutouts}
         with self._file.errors():
             return Found(
-                self._rows_of_stocks(Arrival, "log", log, keys.arrivals, keys.until),
-                self._rows_of_stocks(Verdict, "run", run, keys.verdicts, keys.until),
-                self._rows_of_stocks(StateLink, "run", run, keys.links, keys.until),
-                self._views(run, keys),
-                self._rows_of_stocks(Intent, "run", run, keys.intents, None),
-                self._by_id(Result, keys.results),
-                self._by_id(State, keys.states),
+                arrivals=self._arrivals(log, keys.arrivals, keys.until),
+                verdicts=self._at_arrivals(Verdict, log, run, keys.verdicts, keys.until),
+                links=self._at_arrivals(StateLink, log, run, keys.links, keys.until),
+                views=self._at_arrivals(View, log, run, keys.views, keys.until),
+                intents=self._intents(run, keys.intents),
+                results=self._by_id(Result, keys.results),
+                states=self._by_id(State, keys.states),
+                cutouts={id_: block for id_, block in stamps.items() if block is not None},
             )
 
-    def _rows_of_stocks(
-        self, kind: type[D], owner: str, id_: Digest, stocks: Iterable[str], until: Position | None
-    ) -> dict[str, list[D]]:
-        """Return rows of stocks up to a position, or all of them."""
-        rows: dict[str, list[D]] = {stock: [] for stock in stocks}
-        if not rows:
-            return rows
-        # One statement for all stocks: a visit has thousands, and most are new.
+    def _arrivals(self, log: Digest, stocks: Iterable[str], until: Position) -> dict[str, list[Arrival]]:
+        """Return the arrivals of stocks, in one statement: a visit has thousands, and most are new."""
+        rows: dict[str, list[Arrival]] = {stock: [] for stock in stocks}
         found = self._file.connection.execute(
-            f"SELECT stock, body FROM {TABLES[kind].name}"
-            f" WHERE {owner} = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
-            " ORDER BY stock, position",
-            (id_, json.dumps(list(rows)), _END if until is None else until.to_bytes()),
+            f"SELECT stock, body FROM arrivals WHERE {_OF_STOCKS} ORDER BY stock, position",
+            (log, json.dumps(list(rows)), until.to_bytes()),
+        )
+        for stock, body in found:
+            rows[stock].append(_decoded(body, Arrival))
+        return rows
+
+    def _at_arrivals(
+        self, kind: type[D], log: Digest, run: Digest, stocks: Iterable[str], until: Position
+    ) -> dict[str, list[D]]:
+        """Return what a run has at the arrivals of stocks."""
+        rows: dict[str, list[D]] = {stock: [] for stock in stocks}
+        found = self._file.connection.execute(
+            f"WITH places AS (SELECT stock, position FROM arrivals WHERE {_OF_STOCKS})"
+            f" SELECT places.stock, rows.body FROM places CROSS JOIN {TABLES[kind].name} AS rows"
+            " WHERE rows.run = ? AND rows.position = places.position"
+            " ORDER BY places.stock, places.position",
+            (log, json.dumps(list(rows)), until.to_bytes(), run),
         )
         for stock, body in found:
             rows[stock].append(_decoded(body, kind))
         return rows
 
-    def _views(self, run: Digest, keys: Keys) -> dict[tuple[str, str], list[View]]:
-        stocks: dict[str, list[str]] = {}
-        for channel, stock in keys.views:
-            stocks.setdefault(channel, []).append(stock)
-        rows: dict[tuple[str, str], list[View]] = {key: [] for key in keys.views}
-        for channel, names in stocks.items():
-            found = self._file.connection.execute(
-                "SELECT stock, body FROM views WHERE run = ? AND channel = ?"
-                " AND stock IN (SELECT value FROM json_each(?)) AND position <= ? ORDER BY stock, position",
-                (run, channel, json.dumps(names), keys.until.to_bytes()),
-            )
-            for stock, body in found:
-                rows[channel, stock].append(_decoded(body, View))
+    def _intents(self, run: Digest, stocks: Iterable[str]) -> dict[str, list[Intent]]:
+        rows: dict[str, list[Intent]] = {stock: [] for stock in stocks}
+        found = self._file.connection.execute(
+            "SELECT stock, body FROM intents"
+            " WHERE run = ? AND stock IN (SELECT value FROM json_each(?)) ORDER BY stock, position",
+            (run, json.dumps(list(rows))),
+        )
+        for stock, body in found:
+            rows[stock].append(_decoded(body, Intent))
         return rows
 
     def _by_id(self, kind: type[D], ids: Iterable[Digest]) -> dict[Digest, D]:
@@ -234,8 +241,8 @@ def _decoded(body: bytes, kind: type[D]) -> D:
 
 def _definition(table: Table) -> list[str]:
     columns = ", ".join(f'"{name}" {_type(name)} NOT NULL' for name in table.columns)
-    key = ", ".join(f'"{name}"' for name in table.key)
-    rowid = " WITHOUT ROWID" if table.is_clustered else ""
+    key = ", ".join(f'"{name}"' for name in table.place or table.key)
+    rowid = " WITHOUT ROWID" if table.place else ""
     statements = [f"CREATE TABLE {table.name} ({columns}, body BLOB NOT NULL, PRIMARY KEY ({key})){rowid}"]
     for number, index in enumerate(table.indexes):
         names = ", ".join(f'"{name}"' for name in index)

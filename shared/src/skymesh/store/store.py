@@ -17,6 +17,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    ResourceRecord,
     Run,
     RunSummary,
     SourceCount,
@@ -26,8 +27,8 @@ from skymesh.model.state import State, StateLink, Verdict
 
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
-    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount | Cutouts
-    | Intent | Receipt
+    | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
+    | Cutouts | Intent | Receipt
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -46,12 +47,12 @@ class Keys:
     arrivals, verdicts, links
         Stocks whose rows are wanted, from the beginning up to `until`.
     views
-        (channel, stock) whose views are wanted, up to `until` too.
+        Stocks whose views by all channels are wanted, up to `until` too.
     intents
         Stocks whose intents are wanted, wherever their positions: what was completed late comes behind
         what was told already.
-    results, states
-        Results and states wanted by id.
+    results, states, cutouts
+        Results, states and blocks of image stamps wanted by id.
     until
         Position of the last record of the batch, inclusive.
     """
@@ -59,10 +60,11 @@ class Keys:
     arrivals: frozenset[str] = frozenset()
     verdicts: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
-    views: frozenset[tuple[str, str]] = frozenset()
+    views: frozenset[str] = frozenset()
     intents: frozenset[str] = frozenset()
     results: frozenset[Digest] = frozenset()
     states: frozenset[Digest] = frozenset()
+    cutouts: frozenset[Digest] = frozenset()
     until: Position = _START
 
     def without(self, asked: Keys) -> Keys:
@@ -75,6 +77,7 @@ class Keys:
             self.intents - asked.intents,
             self.results - asked.results,
             self.states - asked.states,
+            self.cutouts - asked.cutouts,
             self.until,
         )
 
@@ -88,6 +91,7 @@ class Keys:
             self.intents | other.intents,
             self.results | other.results,
             self.states | other.states,
+            self.cutouts | other.cutouts,
             max(self.until, other.until),
         )
 
@@ -102,10 +106,11 @@ class Found:
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     links: dict[str, list[StateLink]] = field(default_factory=dict)
-    views: dict[tuple[str, str], list[View]] = field(default_factory=dict)
+    views: dict[str, list[View]] = field(default_factory=dict)
     intents: dict[str, list[Intent]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
     states: dict[Digest, State] = field(default_factory=dict)
+    cutouts: dict[Digest, bytes] = field(default_factory=dict)
 
     def add(self, other: Found) -> None:
         """Take in what another read found."""
@@ -116,6 +121,7 @@ class Found:
         self.intents |= other.intents
         self.results |= other.results
         self.states |= other.states
+        self.cutouts |= other.cutouts
 
 
 class TierStore(Protocol):
@@ -130,7 +136,10 @@ class TierStore(Protocol):
         """Write documents; durable when this returns. One batch may be written in part after a crash."""
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
-        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``."""
+        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``.
+
+        What a run has of a stock is found at the stock's arrivals, and so only where there are some.
+        """
 
 
 class Store(TierStore, Protocol):

@@ -7,19 +7,16 @@ object, the reaction itself, and a channel's memory: what was before.
 from __future__ import annotations
 
 import inspect
-import types
 import typing
-from typing import Any, Union
+from typing import Any
 
 from skymesh.errors import SettingsError
 from skymesh.units.reaction import Delivery, Earlier, Reaction
 from skymesh.units.unit import ObjectView, Reactor, Result
-from skymesh.units.wiring import Hint, InputKind, hint_of
+from skymesh.units.wiring import Hint, InputKind, hint_of, type_hints, without_none
 
 _PLAIN: dict[Any, InputKind] = {ObjectView: InputKind.VIEW, Reaction: InputKind.REACTION}
-_SHARED = frozenset({
-    InputKind.CURVE, InputKind.RESULT, InputKind.OPTIONAL_RESULT, InputKind.ALL_RESULTS,
-})  # fmt: skip
+_SHARED = frozenset({InputKind.CURVE, InputKind.RESULT, InputKind.ALL_RESULTS})
 """What reactors are given as analysers are."""
 
 
@@ -34,24 +31,21 @@ def reactor_hints(unit: type[Reactor]) -> tuple[Hint, ...]:
     react = getattr(unit, "react", None)
     if not callable(react):
         raise SettingsError(f"{unit.__name__} has no method react")
-    try:
-        hints = typing.get_type_hints(react)
-    except (NameError, TypeError) as error:
-        raise SettingsError(f"{unit.__name__}.react: its type hints cannot be read: {error}") from error
+    hints = type_hints(unit, react)
     names = [name for name in inspect.signature(react).parameters if name != "self"]
     return tuple(_hint(f"{unit.__name__}.react({name})", name, hints.get(name)) for name in names)
 
 
 def _hint(place: str, name: str, hint: Any) -> Hint:
     if isinstance(hint, type) and hint in _PLAIN:
-        return Hint(name, _PLAIN[hint], result=None)
+        return Hint(name, _PLAIN[hint])
     if _is_memory(hint):
         raise SettingsError(f"{place}: there may be nothing before; ask for … | None")
-    inner = _without_none(hint)
+    inner = without_none(hint)
     if inner is Delivery:
-        return Hint(name, InputKind.LAST, result=None)
+        return Hint(name, InputKind.LAST, is_optional=True)
     if _is_memory(inner):
-        return Hint(name, InputKind.EARLIER, result=_result_of(place, inner))
+        return Hint(name, InputKind.EARLIER, is_optional=True, result=_result_of(place, inner))
     found = hint_of(place, name, hint)
     if found.kind not in _SHARED:
         raise SettingsError(f"{place}: a reaction is not given {found.kind.value}")
@@ -68,11 +62,3 @@ def _result_of(place: str, hint: Any) -> type[Result]:
     if not arguments or not isinstance(arguments[0], type) or not issubclass(arguments[0], Result):
         raise SettingsError(f"{place}: say which result, as in Earlier[MyResult] | None")
     return arguments[0]
-
-
-def _without_none(hint: Any) -> Any:
-    """Return X of ``X | None``; None if the hint is no such union."""
-    if typing.get_origin(hint) not in (Union, types.UnionType):
-        return None
-    others = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
-    return others[0] if len(others) == 1 else None
