@@ -77,6 +77,7 @@ class Reacting:
                     told += [self._decide(site, reaction, target) for target in reaction.outlets]
                 else:
                     told.append(_line(site, UNMET))
+            self.memory.note(site)
 
     def _decide(self, site: Site, reaction: ReactionPlan, target: str) -> Line:
         subject = site.stock if reaction.once == "stock" else site.state

@@ -80,7 +80,10 @@ def sites_of(channels: dict[str, ChannelPlan], records: Iterable[Completed]) -> 
 
 
 class Memory:
-    """What each channel had of an object before a state.
+    """What each channel had of an object before a state: what was completed at smaller positions so far.
+
+    States may complete in another order than that of the log. Those of the batch count from the moment
+    at which they are noted, so that batches make no difference.
 
     Parameters
     ----------
@@ -91,22 +94,25 @@ class Memory:
     """
 
     def __init__(self, sites: Iterable[Site], found: Found) -> None:
-        self._found = found
-        self._newest: dict[tuple[str, str], dict[Position, Site]] = {}
-        for site in sites:
-            self._newest.setdefault((site.channel.name, site.stock), {})[site.position] = site
+        self._views = found.views
+        self._of_batch = {(site.channel.name, site.position) for site in sites}
+        self._noted: dict[tuple[str, str], dict[Position, Site]] = {}
+
+    def note(self, site: Site) -> None:
+        """Take in a state whose reactions are decided."""
+        self._noted.setdefault((site.channel.name, site.stock), {})[site.position] = site
 
     def before(self, site: Site) -> tuple[Digest, Digest, Results] | None:
         """Return alert, state and results of what the channel had of the object before; None if nothing."""
         if site.before is not None:
             return (site.before.alert, site.before.state, site.before.results)
-        key = (site.channel.name, site.stock)
         known = {
             view.position: (view.alert, view.state, view.results)
-            for view in self._found.views.get(site.stock, ())
-            if view.channel == site.channel.name
+            for view in self._views.get(site.stock, ())
+            if view.channel == site.channel.name and (view.channel, view.position) not in self._of_batch
         }
-        known |= {position: (s.alert, s.state, s.results) for position, s in self._newest[key].items()}
+        noted = self._noted.get((site.channel.name, site.stock), {})
+        known |= {position: (s.alert, s.state, s.results) for position, s in noted.items()}
         newest = max((position for position in known if position < site.position), default=None)
         return None if newest is None else known[newest]
 
@@ -117,6 +123,7 @@ def wanted(sites: list[Site], found: Found) -> Iterator[Keys]:
     for site in sites:
         for reaction in site.channel.reactions:
             yield _wanted(site, reaction, found, memory)
+        memory.note(site)
 
 
 def _wanted(site: Site, reaction: ReactionPlan, found: Found, memory: Memory) -> Keys:

@@ -173,7 +173,7 @@ def _what(root: ET.Element, view: ObjectView, reaction: Reaction, seen: Sighting
     _param(what, "flux_njy", seen.flux_njy, "nJy", "phot.flux.density")
     _param(what, "flux_err_njy", seen.flux_err_njy, "nJy", "stat.error;phot.flux.density")
     for instance, content in view.results.items():
-        group = ET.SubElement(what, "Group", name=instance, type="result")
+        group = ET.SubElement(what, "Group", name=_clean(instance), type="result")
         _param(group, "result", view.result_ids[instance], ucd="meta.id")
         for name, value in _leaves("", content):
             unit, ucd = next((_QUANTITIES[end] for end in _QUANTITIES if end in f"_{name}"), ("", ""))
