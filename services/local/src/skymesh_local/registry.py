@@ -40,7 +40,7 @@ async def _versioned(store: Store, ref: UnitRef) -> UnitRef:
 
 def _with_refs(plan: JobPlan, refs: dict[UnitRef, UnitRef]) -> JobPlan:
     def configured(one: Configured[Unit]) -> Configured[Unit]:
-        return Configured(refs[one.ref], one.unit)
+        return replace(one, ref=refs[one.ref])
 
     def channel(one: ChannelPlan) -> ChannelPlan:
         return replace(

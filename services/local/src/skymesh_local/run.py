@@ -76,7 +76,8 @@ def load_plan(name: str, parameters: dict[str, str]) -> JobPlan:
         With one line for every mistake.
     """
     source = find_job(name)
-    return plan_job(load_job(source, parameters), source.name)
+    folder = source.parent if isinstance(source, Path) else Path()
+    return plan_job(load_job(source, parameters), source.name, folder)
 
 
 async def run_job(settings: RunSettings) -> Finished:

@@ -95,12 +95,14 @@ class SqliteStore:
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
         """Return what a tier needs."""
+        stamps = {id_: await self.read_cutouts(id_) for id_ in keys.cutouts}
         with self._file.errors():
             return Found(
                 self._rows_of_stocks(Arrival, "log", log, keys.arrivals, keys),
                 self._rows_of_stocks(Verdict, "run", run, keys.verdicts, keys),
                 self._rows_of_stocks(StateLink, "run", run, keys.links, keys),
                 self._results(keys.results),
+                {id_: block for id_, block in stamps.items() if block is not None},
             )
 
     def _rows_of_stocks(

@@ -43,8 +43,8 @@ class Keys:
     ----------
     arrivals, verdicts, links
         Stocks whose rows are wanted, from the beginning up to `until`.
-    results
-        Results wanted by id.
+    results, cutouts
+        Results and blocks of image stamps wanted by id.
     until
         Position of the last record of the batch, inclusive.
     """
@@ -53,6 +53,7 @@ class Keys:
     verdicts: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
     results: frozenset[Digest] = frozenset()
+    cutouts: frozenset[Digest] = frozenset()
     until: Position = _START
 
     def without(self, asked: Keys) -> Keys:
@@ -62,6 +63,7 @@ class Keys:
             self.verdicts - asked.verdicts,
             self.links - asked.links,
             self.results - asked.results,
+            self.cutouts - asked.cutouts,
             self.until,
         )
 
@@ -72,11 +74,12 @@ class Keys:
             self.verdicts | other.verdicts,
             self.links | other.links,
             self.results | other.results,
+            self.cutouts | other.cutouts,
             max(self.until, other.until),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.arrivals or self.verdicts or self.links or self.results)
+        return bool(self.arrivals or self.verdicts or self.links or self.results or self.cutouts)
 
 
 @dataclass
@@ -87,6 +90,7 @@ class Found:
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     links: dict[str, list[StateLink]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
+    cutouts: dict[Digest, bytes] = field(default_factory=dict)
 
     def add(self, other: Found) -> None:
         """Take in what another read found."""
@@ -94,6 +98,7 @@ class Found:
         self.verdicts |= other.verdicts
         self.links |= other.links
         self.results |= other.results
+        self.cutouts |= other.cutouts
 
 
 class TierStore(Protocol):
