@@ -19,7 +19,7 @@ from skymesh.model.state import State
 from skymesh.units.inputs import Cutouts, DataPoints, PointSelector, Position
 from skymesh.units.unit import Result as UnitResult
 from skymesh.units.unit import Tabulator
-from skymesh.units.wiring import OF_MATERIAL, OF_RESOURCES, Hint, InputKind
+from skymesh.units.wiring import OF_MATERIAL, OF_RESOURCES, OF_RESULTS, Hint, InputKind
 
 ABSENT: InputEntry = ("absent",)
 
@@ -126,14 +126,16 @@ def _entry(
         return _material_entry(wire.hint, material)
     if kind in OF_RESOURCES:
         return _resource_entry(wire)
-    if kind is InputKind.STATE:
-        return ("state", state)
-    if kind is InputKind.POINTS:
-        return ("points", state)
+    if kind in OF_RESULTS:
+        return _result_entry(wire, settled)
     if kind is InputKind.CURVE:
         ref = channel.tabulator.ref
         return ("curve", state, ref.unit, ref.version, ref.config)
-    if kind is InputKind.ALL_RESULTS:
+    return ("points" if kind is InputKind.POINTS else "state", state)
+
+
+def _result_entry(wire: Wire, settled: Mapping[str, Result]) -> InputEntry:
+    if wire.hint.kind is InputKind.ALL_RESULTS:
         return ("results", tuple((n, settled[n].id, settled[n].outcome) for n in wire.sources))
     if not wire.sources:
         return ABSENT
@@ -142,7 +144,7 @@ def _entry(
 
 
 def _material_entry(hint: Hint, material: StateMaterial) -> InputEntry:
-    made = _of_material(hint, material)
+    made = of_material(hint, material)
     if isinstance(made, Position):
         return ("position", made.ra_deg, made.dec_deg)
     if isinstance(made, DataPoint):
@@ -159,7 +161,8 @@ def _resource_entry(wire: Wire) -> InputEntry:
     return ("catalogue", wire.catalogues[wire.sources[0]].digest) if wire.sources else ABSENT
 
 
-def _of_material(hint: Hint, material: StateMaterial) -> Position | DataPoint | Cutouts | None:
+def of_material(hint: Hint, material: StateMaterial) -> Position | DataPoint | Cutouts | None:
+    """Return an input that is made from the points of a state or its alert; None if there is none."""
     if hint.kind is InputKind.POSITION:
         return material.position
     if hint.kind is InputKind.CUTOUTS:
@@ -184,7 +187,7 @@ def missing(instance: Instance, material: StateMaterial, settled: Mapping[str, R
             source = settled[wire.sources[0]]
             if source.outcome != "ok":
                 return f"{wire.sources[0]} is {source.outcome}: {source.reason}"
-        elif hint.kind in OF_MATERIAL and _of_material(hint, material) is None:
+        elif hint.kind in OF_MATERIAL and of_material(hint, material) is None:
             return _WHY_MISSING[hint.kind]
     return ""
 
@@ -203,18 +206,18 @@ def arguments(
         elif kind is InputKind.CURVE:
             given[name] = material.curve(channel.tabulator)
         elif kind is InputKind.ALL_RESULTS:
-            results = {source: typed(wire, settled[source]) for source in wire.sources}
+            results = {source: typed(wire.hint, settled[source]) for source in wire.sources}
             given[name] = {source: result for source, result in results.items() if result is not None}
         elif kind in OF_MATERIAL:
-            given[name] = _of_material(wire.hint, material)
+            given[name] = of_material(wire.hint, material)
         elif kind in OF_RESOURCES:
             given[name] = wire.resource
         elif wire.hint.result is not None:
-            given[name] = typed(wire, settled[wire.sources[0]]) if wire.sources else None
+            given[name] = typed(wire.hint, settled[wire.sources[0]]) if wire.sources else None
     return given
 
 
-def typed(wire: Wire, result: Result) -> UnitResult | None:
+def typed(hint: Hint, result: Result) -> UnitResult | None:
     """Return a result as its unit made it; None if it is not ok.
 
     Raises
@@ -222,6 +225,6 @@ def typed(wire: Wire, result: Result) -> UnitResult | None:
     msgspec.ValidationError
         If the stored content is no such result.
     """
-    if result.outcome != "ok" or wire.hint.result is None:
+    if result.outcome != "ok" or hint.result is None:
         return None
-    return msgspec.convert(result.content, wire.hint.result)
+    return msgspec.convert(result.content, hint.result)

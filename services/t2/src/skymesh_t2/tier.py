@@ -7,7 +7,7 @@ from skymesh.model.execution import JournalEntry, Line, Result, Settled, Settled
 from skymesh.model.execution import Outcome as ExecutionOutcome
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
-from skymesh.model.records import Completed, Reached, ReachedState
+from skymesh.model.records import Completed, Reached
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.execute import Executor
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication

@@ -73,7 +73,8 @@ class Wiring:
             if name not in chosen:
                 known = ", ".join(sorted(chosen)) or "none"
                 self._mistake(
-                    f"{place}.inputs", f"{spec.unit} takes no result or resource named {name!r}; it takes: {known}"
+                    f"{place}.inputs",
+                    f"{spec.unit} takes no result or resource named {name!r}; it takes: {known}",
                 )
         return tuple(self._wire(place, spec, hint, own) for hint in hints)
 
@@ -93,15 +94,27 @@ class Wiring:
         chosen = inputs.get(hint.name)
         if chosen is not None:
             if chosen not in able:
-                self._mistake(f"{place}.inputs.{hint.name}", f"no other instance {chosen!r} makes {wanted}"
-                              if hint.kind in OF_RESULTS else f"the job has no catalogue {chosen!r}")
+                self._mistake(
+                    f"{place}.inputs.{hint.name}",
+                    f"no other instance {chosen!r} makes {wanted}"
+                    if hint.kind in OF_RESULTS
+                    else f"the job has no catalogue {chosen!r}",
+                )
             return (chosen,)
         if hint.kind in (InputKind.ALL_RESULTS, InputKind.ALL_CATALOGUES):
             return tuple(sorted(able))
         if len(able) > 1:
-            are = f"which {', '.join(able)} make" if hint.kind in OF_RESULTS else f"and there are {', '.join(able)}"
+            are = (
+                f"which {', '.join(able)} make"
+                if hint.kind in OF_RESULTS
+                else f"and there are {', '.join(able)}"
+            )
             self._mistake(place, f"{hint.name} wants {wanted}, {are}: say inputs: {{{hint.name}: {able[0]}}}")
         if not able and not hint.is_optional:
-            nobody = "which no instance of the channel makes" if hint.kind in OF_RESULTS else "add one under resources:"
+            nobody = (
+                "which no instance of the channel makes"
+                if hint.kind in OF_RESULTS
+                else "add one under resources:"
+            )
             self._mistake(place, f"{hint.name} wants {wanted}, {nobody}")
         return tuple(able[:1])

@@ -16,6 +16,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    ResourceRecord,
     Run,
     RunSummary,
     SourceCount,
@@ -25,7 +26,8 @@ from skymesh.model.state import State, StateLink, Verdict
 
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
-    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount | Cutouts
+    | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
+    | Cutouts
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 

@@ -16,7 +16,6 @@ from skymesh.model.point import DETECTION, DataPoint, raw_values
 from skymesh.surveys import registry
 from skymesh.surveys.survey import Floats
 
-
 _CIRCLE_DEG = 360.0
 _STEPS_PER_DEG = 36_000
 
@@ -66,7 +65,9 @@ class DataPoints:
         x, y, z = (np.cos(dec) * np.cos(ra)).mean(), (np.cos(dec) * np.sin(ra)).mean(), np.sin(dec).mean()
         mean_ra_deg = math.degrees(math.atan2(y, x)) % 360
         # The remainder of a tiny negative angle rounds to 360 itself.
-        return mean_ra_deg if mean_ra_deg < _CIRCLE_DEG else 0.0, math.degrees(math.atan2(z, math.hypot(x, y)))
+        return mean_ra_deg if mean_ra_deg < _CIRCLE_DEG else 0.0, math.degrees(
+            math.atan2(z, math.hypot(x, y))
+        )
 
     def values(self, point: DataPoint) -> Mapping[str, Any]:
         """Return the raw values of a point under the survey's names; absent ones are left out."""

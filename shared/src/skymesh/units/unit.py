@@ -29,7 +29,7 @@ class Unit(BaseModel):
     deadline_s: ClassVar[float] = 60.0
     """After so many seconds one execution is given up and settled as failed."""
 
-    def problems(self, given: Mapping[str, tuple[str, ...]]) -> Iterable[str]:
+    def problems(self, given: Mapping[str, tuple[str, ...]]) -> Iterable[str]:  # noqa: ARG002  # for units to override
         """Yield what is wrong with the parameters in a job that gives these inputs, a line each.
 
         Parameters

@@ -126,7 +126,9 @@ def filter_hints(unit: type[Filter]) -> tuple[Hint, ...]:
     found = [hint_of(f"{unit.__name__}.{method.__name__}({n})", n, hints.get(n)) for n in names]
     for hint in found:
         if hint.kind not in OF_RESOURCES:
-            raise SettingsError(f"{unit.__name__}.{method.__name__}({hint.name}): a filter is given catalogues alone")
+            raise SettingsError(
+                f"{unit.__name__}.{method.__name__}({hint.name}): a filter is given catalogues alone"
+            )
     return tuple(found)
 
 
