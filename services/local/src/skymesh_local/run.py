@@ -118,7 +118,7 @@ async def _run(
 ) -> Finished:
     start = time.perf_counter()
     origin: Origin = "real" if files else "simulated"
-    with closing(Intake(embedded.store, embedded.bus, folder)) as intake:
+    with closing(Intake(embedded, folder)) as intake:
         if settings.log:
             replayed = await replay_log(store_path(settings.store), settings.log, embedded)
             log, origin = replayed.log, replayed.run.origin

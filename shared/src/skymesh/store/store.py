@@ -115,7 +115,10 @@ class TierStore(Protocol):
         """Write documents; durable when this returns. One batch may be written in part after a crash."""
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
-        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``."""
+        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``.
+
+        What a run has of a stock is found at the stock's arrivals, and so only where there are some.
+        """
 
 
 class Store(TierStore, Protocol):
