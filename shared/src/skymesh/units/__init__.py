@@ -11,7 +11,8 @@ from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
 from skymesh.units.inputs import DataPoints
-from skymesh.units.table import AlertTable, AlertView
+from skymesh.units.sieve import Sieve
+from skymesh.units.table import AlertTable, AlertView, values_at
 from skymesh.units.unit import (
     Analyser,
     Combiner,
@@ -36,6 +37,7 @@ __all__ = [
     "ObjectView",
     "ProductFile",
     "Result",
+    "Sieve",
     "State",
     "Summary",
     "TableFilter",
@@ -44,4 +46,5 @@ __all__ = [
     "Unit",
     "Verdict",
     "Verdicts",
+    "values_at",
 ]

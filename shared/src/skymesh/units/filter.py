@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from skymesh.units.table import AlertTable, AlertView
 from skymesh.units.unit import Unit
@@ -48,6 +48,7 @@ class TableFilter(Filter):
     def accept_table(self, table: AlertTable) -> Verdicts:
         """Judge a batch of alerts, in order."""
 
-    def accept(self, alert: AlertView) -> Verdict:
-        """Judge one alert: a table of one row."""
-        return self.accept_table(AlertTable((alert,)))[0]
+    def accept(self, alert: AlertView, **inputs: Any) -> Verdict:
+        """Judge one alert: a table of one row; what else `accept_table` takes is given by name."""
+        judge: Callable[..., Verdicts] = self.accept_table
+        return judge(AlertTable((alert,)), **inputs)[0]

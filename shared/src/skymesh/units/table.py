@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from itertools import compress
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skymesh.model.ids import Digest
-from skymesh.model.point import DataPoint, raw_values
+from skymesh.model.point import DETECTION, DataPoint, raw_values
 from skymesh.surveys import registry
 
 
@@ -43,6 +45,18 @@ class AlertView:
         """Raw values of the triggering point under the survey's names."""
         return registry.values_of(self.points[0], raw_values(self.points[0]))
 
+    @cached_property
+    def detections(self) -> tuple[DataPoint, ...]:
+        """The visible detections, the trigger first; an exposure counts once however often it was reduced.
+
+        What the survey withdrew is left out.
+        """
+        looks: dict[Any, DataPoint] = {}
+        for point in self.points:
+            if point.kind == DETECTION and not point.is_withdrawn:
+                looks.setdefault(point.exposure or point.native, point)
+        return tuple(looks.values())
+
     def value(self, name: str) -> Any:
         """Return a value of the triggering record by the survey's name; None if it is absent."""
         for source in (self.trigger, self.values, self.aggregates):
@@ -63,6 +77,54 @@ class AlertTable:
     def __iter__(self) -> Iterator[AlertView]:
         return iter(self.alerts)
 
+    def select(self, is_chosen: NDArray[np.bool_]) -> AlertTable:
+        """Return the alerts where a mask of shape ``(n_alerts,)`` is true."""
+        return AlertTable(tuple(compress(self.alerts, is_chosen.tolist())))
+
     def column(self, name: str) -> NDArray[np.float64]:
         """Return a numeric value of every triggering record, shape ``(n_alerts,)``; NaN where absent."""
         return np.array([alert.value(name) for alert in self.alerts], dtype=float)
+
+    def detection_counts(self) -> NDArray[np.float64]:
+        """Return how many detections of each object are visible, shape ``(n_alerts,)``."""
+        return np.array([len(alert.detections) for alert in self.alerts], dtype=float)
+
+    def detection_spans_days(self) -> NDArray[np.float64]:
+        """Return the days from the first visible detection to the last; NaN where there is none."""
+        spans = []
+        for alert in self.alerts:
+            times = [point.mjd_tai for point in alert.detections]
+            spans.append(max(times) - min(times) if times else np.nan)
+        return np.array(spans, dtype=float)
+
+
+def values_at(points: Sequence[DataPoint], names: Sequence[str]) -> list[tuple[Any, ...]]:
+    """Return some raw values of points of one survey and kind.
+
+    Decoding is what histories cost: ask for all names at once, and only for the points that matter.
+
+    Parameters
+    ----------
+    points
+        The points.
+    names
+        The survey's names of the values.
+
+    Returns
+    -------
+    list of tuple
+        The values in the order of the names, a tuple for each point; None where absent.
+    """
+    if not points:
+        return []
+    places = _places(points[0].survey, points[0].kind, tuple(names))
+    if len(places) == 1:
+        return [(raw_values(point)[places[0]],) for point in points]
+    pick = itemgetter(*places)
+    return [pick(raw_values(point)) for point in points]
+
+
+@lru_cache(maxsize=64)
+def _places(survey: str, kind: str, names: tuple[str, ...]) -> tuple[int, ...]:
+    fields = registry.get(survey).fields(kind)
+    return tuple(fields.index(name) for name in names)
