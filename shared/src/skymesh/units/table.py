@@ -57,6 +57,11 @@ class AlertView:
                 looks.setdefault(point.exposure or point.native, point)
         return tuple(looks.values())
 
+    @property
+    def first_mjd_tai(self) -> float:
+        """Time of the first visible detection, MJD (TAI); NaN if there is none."""
+        return min((point.mjd_tai for point in self.detections), default=np.nan)
+
     def value(self, name: str) -> Any:
         """Return a value of the triggering record by the survey's name; None if it is absent."""
         for source in (self.trigger, self.values, self.aggregates):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
@@ -28,6 +28,16 @@ class Unit(BaseModel):
 
     deadline_s: ClassVar[float] = 60.0
     """After so many seconds one execution is given up and settled as failed."""
+
+    def problems(self, given: Collection[str]) -> Iterable[str]:
+        """Return what is wrong with the parameters together, one line each; told before anything runs.
+
+        Parameters
+        ----------
+        given
+            Names of the inputs that are there, of those that may be absent.
+        """
+        return ()
 
 
 class Combiner(Unit):

@@ -84,6 +84,7 @@ class DecentCuts(InfantCuts):
 
     def problems(self, given: Collection[str]) -> Iterator[str]:
         """Yield what no alert can meet."""
+        yield from super().problems(given)
         for low, high in (("min_tspan", "max_tspan"), ("min_archive_tspan", "max_archive_tspan")):
             if getattr(self, low) > getattr(self, high):
                 yield f"{low} > {high} rejects every alert"

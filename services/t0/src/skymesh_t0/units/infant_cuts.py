@@ -40,7 +40,7 @@ class InfantCuts(TableFilter):
         """Reject what was first detected too long ago."""
         if self.max_age_days is None:
             return
-        visible = [alert.points[0].mjd_tai - _first_mjd_tai(alert) for alert in sieve.table]
+        visible = [alert.points[0].mjd_tai - alert.first_mjd_tai for alert in sieve.table]
         archived = sieve.column("jd") - sieve.column("jdstarthist")
         age_days = np.fmax(np.array(visible, dtype=float), archived)
         sieve.at_most("max_age_days", age_days, self.max_age_days)
@@ -54,12 +54,8 @@ class InfantCuts(TableFilter):
 
     def _limit_age_days(self, alert: AlertView) -> float:
         """Return how long ago the last limit was that is deep enough; NaN without one."""
-        first = _first_mjd_tai(alert)
+        first = alert.first_mjd_tai
         limits = [point for point in alert.points if point.kind == LIMIT and point.mjd_tai < first]
         depths_mag_ab = np.array(values_at(limits, ("diffmaglim",)), dtype=np.float32).reshape(-1)
         times = np.array([point.mjd_tai for point in limits])[depths_mag_ab >= self.min_limit_mag_ab]
         return float(alert.points[0].mjd_tai - times.max()) if len(times) else np.nan
-
-
-def _first_mjd_tai(alert: AlertView) -> float:
-    return min((point.mjd_tai for point in alert.detections), default=np.nan)
