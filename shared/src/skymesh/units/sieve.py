@@ -68,15 +68,15 @@ class Sieve:
         with np.errstate(over="ignore"):
             return self.table.column(name).astype(np.float32)
 
-    def at_least(self, cut: str, values: Floats, low: float) -> None:
-        """Keep what is as high as a limit, or higher; shape ``(n_survivors,)``."""
-        self.keep(cut, values >= low, values)
+    def at_least(self, cut: str, values: Floats, low: float) -> Bools:
+        """Keep what is as high as a limit, or higher; see `keep`."""
+        return self.keep(cut, values >= low, values)
 
-    def at_most(self, cut: str, values: Floats, high: float) -> None:
-        """Keep what is as low as a limit, or lower; shape ``(n_survivors,)``."""
-        self.keep(cut, values <= high, values)
+    def at_most(self, cut: str, values: Floats, high: float) -> Bools:
+        """Keep what is as low as a limit, or lower; see `keep`."""
+        return self.keep(cut, values <= high, values)
 
-    def keep(self, cut: str, passes: Bools, values: Floats | Sequence[str] | str) -> None:
+    def keep(self, cut: str, passes: Bools, values: Floats | Sequence[str] | str) -> Bools:
         """Keep the survivors for which a cut is true.
 
         Parameters
@@ -87,14 +87,20 @@ class Sieve:
             Shape ``(n_survivors,)``.
         values
             What the cut was made on, for the reasons; shape ``(n_survivors,)`` or one text for all.
+
+        Returns
+        -------
+        numpy.ndarray
+            `passes`, to take from columns what the next cut needs.
         """
         if passes.all():
-            return
+            return passes
         for index in np.flatnonzero(~passes).tolist():
             value = values if isinstance(values, str) else _text(values[index])
             self._verdicts[self._rows[index]] = Verdict(False, f"{cut}: {value}")
         self._rows = self._rows[passes]
         self.table = self.table.select(passes)
+        return passes
 
 
 def _text(value: Any) -> str:

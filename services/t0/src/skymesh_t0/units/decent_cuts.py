@@ -102,8 +102,8 @@ class DecentCuts(InfantCuts):
         """Cut on how often and how long the object was detected."""
         sieve.at_least("min_ndet", sieve.table.detection_counts(), self.min_ndet)
         days = sieve.table.detection_spans_days()
-        sieve.at_least("min_tspan", days, self.min_tspan)
-        sieve.at_most("max_tspan", days[days >= self.min_tspan], self.max_tspan)
+        days = days[sieve.at_least("min_tspan", days, self.min_tspan)]
+        sieve.at_most("max_tspan", days, self.max_tspan)
         self.cut_age(sieve)
 
     def _cut_image(self, sieve: Sieve) -> None:
@@ -122,10 +122,8 @@ class DecentCuts(InfantCuts):
     def _cut_archive(self, sieve: Sieve) -> None:
         """Cut on how long the survey has known the place."""
         days = sieve.column("jdendhist") - sieve.column("jdstarthist")
-        is_long = ~(days < self.min_archive_tspan)
-        sieve.keep("min_archive_tspan", is_long, days)
-        is_short = ~(days[is_long] > self.max_archive_tspan)
-        sieve.keep("max_archive_tspan", is_short, days[is_long])
+        days = days[sieve.keep("min_archive_tspan", ~(days < self.min_archive_tspan), days)]
+        sieve.keep("max_archive_tspan", ~(days > self.max_archive_tspan), days)
 
     def _cut_place(self, sieve: Sieve) -> None:
         """Cut on the solar system and the Milky Way."""
