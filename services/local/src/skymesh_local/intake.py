@@ -20,6 +20,7 @@ import msgspec
 
 from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs import wire
+from skymesh.codecs.confluent import Schemas
 from skymesh.errors import StoreUnavailableError
 from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
@@ -58,11 +59,14 @@ class Intake:
         Where image stamps, dead letters and the log go.
     folder
         Where the temporary file lies: on the disk that must have room for the log anyway.
+    schemas
+        What the schema ids of messages stand for.
     """
 
-    def __init__(self, store: SqliteStore, bus: SqliteBus, folder: Path) -> None:
+    def __init__(self, store: SqliteStore, bus: SqliteBus, folder: Path, schemas: Schemas) -> None:
         self._store = store
         self._bus = bus
+        self._schemas = schemas
         # Both have no name and go with the process: the alerts' bytes, and a database of what is small.
         with _errors():
             self._bodies = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  # `close` does
@@ -82,9 +86,15 @@ class Intake:
         self._counts: dict[str, list[int]] = {}
 
     async def read(self, items: Iterable[Container | Unreadable]) -> None:
-        """Read the containers of one or several files."""
+        """Read the containers and messages of one or several files.
+
+        Raises
+        ------
+        TransientError, SettingsError
+            If a message's schema cannot be looked up.
+        """
         for item in items:
-            for packet in read_packets(item) if isinstance(item, Container) else (item,):
+            for packet in read_packets(item, self._schemas) if isinstance(item, Container) else (item,):
                 self._packets.append(packet)
                 if len(self._packets) >= _PACKETS:
                     await self._process()
