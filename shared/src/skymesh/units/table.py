@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import compress
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -43,7 +42,7 @@ class AlertView:
     @cached_property
     def trigger(self) -> Mapping[str, Any]:
         """Raw values of the triggering point under the survey's names."""
-        return registry.values_of(self.points[0], raw_values(self.points[0]))
+        return registry.values_of(self.points[0], self._row)
 
     @cached_property
     def detections(self) -> tuple[DataPoint, ...]:
@@ -64,10 +63,17 @@ class AlertView:
 
     def value(self, name: str) -> Any:
         """Return a value of the triggering record by the survey's name; None if it is absent."""
-        for source in (self.trigger, self.values, self.aggregates):
-            if name in source:
-                return source[name]
-        return None
+        # Filters ask for some twenty values of every alert: this is quicker than to make a dictionary of all.
+        point = self.points[0]
+        place = _place(point.survey, point.kind, name)
+        value = None if place is None else self._row[place]
+        if value is None:
+            value = self.values.get(name)
+        return self.aggregates.get(name) if value is None else value
+
+    @cached_property
+    def _row(self) -> tuple[Any, ...]:
+        return raw_values(self.points[0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,14 +128,13 @@ def values_at(points: Sequence[DataPoint], names: Sequence[str]) -> list[tuple[A
     """
     if not points:
         return []
-    places = _places(points[0].survey, points[0].kind, tuple(names))
-    if len(places) == 1:
-        return [(raw_values(point)[places[0]],) for point in points]
-    pick = itemgetter(*places)
-    return [pick(raw_values(point)) for point in points]
+    fields = registry.get(points[0].survey).fields(points[0].kind)
+    places = [fields.index(name) for name in names]
+    return [tuple([row[place] for place in places]) for row in map(raw_values, points)]
 
 
-@lru_cache(maxsize=64)
-def _places(survey: str, kind: str, names: tuple[str, ...]) -> tuple[int, ...]:
+@lru_cache(maxsize=1024)
+def _place(survey: str, kind: str, name: str) -> int | None:
+    """Return where a value stands in the rows of a kind; None if it does not."""
     fields = registry.get(survey).fields(kind)
-    return tuple(fields.index(name) for name in names)
+    return fields.index(name) if name in fields else None

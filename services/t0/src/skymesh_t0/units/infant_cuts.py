@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Annotated
 
 import numpy as np
@@ -56,6 +57,9 @@ class InfantCuts(TableFilter):
         """Return how long ago the last limit was that is deep enough; NaN without one."""
         first = alert.first_mjd_tai
         limits = [point for point in alert.points if point.kind == LIMIT and point.mjd_tai < first]
-        depths_mag_ab = np.array(values_at(limits, ("diffmaglim",)), dtype=np.float32).reshape(-1)
-        times = np.array([point.mjd_tai for point in limits])[depths_mag_ab >= self.min_limit_mag_ab]
-        return float(alert.points[0].mjd_tai - times.max()) if len(times) else np.nan
+        # The last one is nearly always deep enough: the others need not be decoded.
+        for limit in sorted(limits, key=attrgetter("mjd_tai"), reverse=True):
+            ((depth_mag_ab,),) = values_at([limit], ("diffmaglim",))
+            if depth_mag_ab is not None and np.float32(depth_mag_ab) >= self.min_limit_mag_ab:
+                return alert.points[0].mjd_tai - limit.mjd_tai
+        return np.nan
