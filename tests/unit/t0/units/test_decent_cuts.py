@@ -189,6 +189,7 @@ def test_alerts_of_other_surveys_are_not_for_it():
 
 
 @pytest.mark.parametrize("config", [{"min_rb": 1.5}, {"min_ndet": -1}, {"max_age_days": -1}, {"gaia_rs": 20},
+                                    {"min_gal_lat": 91},
                                     {"max_fwhm": float("nan")}, {"max_fwhm": "wide"}])  # fmt: skip
 def test_impossible_parameters_are_refused(config):
     with pytest.raises(ValidationError):

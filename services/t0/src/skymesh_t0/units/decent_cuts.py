@@ -14,6 +14,7 @@ from skymesh_t0.units.infant_cuts import InfantCuts
 
 Count = Annotated[int, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]
+Latitude = Annotated[float, Field(le=90)]
 
 _NEIGHBOURS = (1, 2, 3)
 
@@ -76,7 +77,7 @@ class DecentCuts(InfantCuts):
     max_magdiff: float
     max_nbad: Count
     min_sso_dist: float
-    min_gal_lat: float
+    min_gal_lat: Latitude
     ps1_sgveto_rad: float
     ps1_sgveto_th: float
     ps1_confusion_rad: float

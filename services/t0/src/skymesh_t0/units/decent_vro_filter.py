@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator
 
 from skymesh.catalogue import Catalogue
 from skymesh.units import AlertTable, AlertView, Sieve, Verdicts, values_at
-from skymesh_t0.units.decent_cuts import Count, Score
+from skymesh_t0.units.decent_cuts import Count, Latitude, Score
 from skymesh_t0.units.gaia_veto import GaiaVeto
 from skymesh_t0.units.galactic import galactic_latitude_deg
 from skymesh_t0.units.infant_cuts import Days
@@ -75,7 +75,7 @@ class DecentVroFilter(GaiaVeto):
     min_reliability_per_source: Score = 0.0
     check_flags: Flags = None
     check_flags_per_source: Flags = None
-    min_abs_gal_lat: Annotated[float, Field(le=90)]
+    min_abs_gal_lat: Latitude
     gaia_pm_signif: float = 3.0
     gaia_plx_signif: float = 3.0
     gaia_veto_gmag_min: float = 9.0

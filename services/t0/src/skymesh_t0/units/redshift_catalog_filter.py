@@ -10,7 +10,7 @@ from pydantic import Field
 from skymesh.catalogue import Catalogue, Cut
 from skymesh.errors import MissingInputError
 from skymesh.units import AlertTable, Sieve, Verdicts
-from skymesh_t0.units.decent_cuts import Count, DecentCuts
+from skymesh_t0.units.decent_cuts import Count, DecentCuts, Latitude
 from skymesh_t0.units.gaia_veto import GaiaVeto
 
 
@@ -47,7 +47,7 @@ class RedshiftCatalogFilter(GaiaVeto, DecentCuts):
     max_magdiff: float = 1.0
     max_nbad: Count = 0
     min_sso_dist: float = 20.0
-    min_gal_lat: float = 14.0
+    min_gal_lat: Latitude = 14.0
     ps1_sgveto_rad: float = 2.0
     ps1_sgveto_th: float = 0.8
     ps1_confusion_rad: float = 3.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from skymesh.units import AlertTable, Sieve, Verdicts
-from skymesh_t0.units.decent_cuts import Count, DecentCuts, Score
+from skymesh_t0.units.decent_cuts import Count, DecentCuts, Latitude, Score
 
 
 class SimpleDecentFilter(DecentCuts):
@@ -25,7 +25,7 @@ class SimpleDecentFilter(DecentCuts):
     max_magdiff: float = 0.4
     max_nbad: Count = 0
     min_sso_dist: float = 20.0
-    min_gal_lat: float = 0.0
+    min_gal_lat: Latitude = 0.0
     ps1_sgveto_rad: float = 2.0
     ps1_sgveto_th: float = 0.8
     ps1_confusion_rad: float = 1.0
