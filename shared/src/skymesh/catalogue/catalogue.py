@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from skymesh.catalogue import hats
-from skymesh.catalogue.columns import INDEX, digest_of_rows
+from skymesh.catalogue.columns import INDEX
 from skymesh.catalogue.hats import Tile
 from skymesh.catalogue.matches import Cut, Matches
 from skymesh.catalogue.pixels import Integers, Ranges, overlaps
-from skymesh.catalogue.row_groups import RowGroups
+from skymesh.catalogue.row_groups import RowGroups, content_digest
 from skymesh.catalogue.search import Near, cones_around, near
-from skymesh.errors import InvariantError, SettingsError
-from skymesh.model.ids import Digest, digest_of
+from skymesh.errors import InvariantError, NotFoundError, SettingsError
+from skymesh.model.ids import Digest, parse_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,8 +68,7 @@ class Catalogue:
         self._types = _types(path, (INDEX, self.ra_column, self.dec_column))
         self.columns = tuple(self._types)
         self.tiles = hats.read_tiles(path)
-        self.rows = sum(tile.rows for tile in self.tiles)
-        self.digest = self._digest(tile.digest for tile in self.tiles)
+        self.rows, self.digest = _content(path, properties)
         self._cache_bytes = cache_bytes
         self._tile_start = np.array([tile.start for tile in self.tiles], dtype=np.int64)
         self._tile_stop = np.array([tile.stop for tile in self.tiles], dtype=np.int64)
@@ -99,28 +98,17 @@ class Catalogue:
     def __repr__(self) -> str:
         return f"Catalogue.open({str(self.path)!r})"
 
-    def _digest(self, of_tiles: Iterator[Digest]) -> Digest:
-        content = [
-            [tile.order, tile.pixel, tile.rows, digest]
-            for tile, digest in zip(self.tiles, of_tiles, strict=True)
-        ]
-        types = {name: str(kind) for name, kind in self._types.items()}
-        position = [self.ra_column, self.dec_column]
-        return digest_of("digest", {"position": position, "columns": types, "tiles": content})
-
     def verify(self) -> None:
-        """Read all rows and compare them with what the catalogue says of itself.
+        """Read all rows and compare their digest with that of the import.
 
         Raises
         ------
         InvariantError
-            If a tile's rows are not those that were imported.
+            If these are not the rows that were imported.
         """
-        for tile in self.tiles:
-            if digest_of_rows(self._groups.table(tile)) != tile.digest:
-                raise InvariantError(
-                    "these are not the rows that were imported", where=str(self.path / tile.path)
-                )
+        position = (self.ra_column, self.dec_column)
+        if content_digest(self.path, self.tiles, self._types, position) != self.digest:
+            raise InvariantError("these are not the rows that were imported", where=str(self.path))
 
     def is_numeric(self, column: str) -> bool:
         """Return whether a column holds numbers (or flags).
@@ -222,6 +210,14 @@ class Catalogue:
         for cut in cuts:
             if not self.is_numeric(cut.column):
                 raise SettingsError(f"a cut needs numbers, and {cut.column!r} has texts", where=self.name)
+
+
+def _content(folder: Path, properties: Mapping[str, str]) -> tuple[int, Digest]:
+    """Return how many rows a catalogue has, and their digest."""
+    try:
+        return int(properties["hats_nrows"]), parse_id(properties[hats.DIGEST])[1]
+    except (ValueError, NotFoundError) as error:
+        raise SettingsError(f"is no catalogue: {error}", where=str(folder)) from error
 
 
 def _types(folder: Path, needed: Sequence[str]) -> dict[str, pa.DataType]:

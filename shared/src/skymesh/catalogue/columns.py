@@ -1,4 +1,4 @@
-"""The columns of catalogues: one normal form per kind of value, and the digest of rows.
+"""The columns of catalogues: one normal form per kind of value, and their digests.
 
 Whatever the source, numbers are float64 or int64 (-0 is 0, NaN is absent), flags are bool, texts are
 NFC without blanks around them, and an empty text is absent. So the same rows have the same digest
@@ -7,12 +7,13 @@ whether they came as CSV, FITS or Parquet, and in whatever order.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from skymesh.model.ids import Digest, digest_bytes, digest_of
+from skymesh.model.ids import Digest, digest_of, digest_sequence
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,19 +37,17 @@ def normal_type(kind: pa.DataType) -> pa.DataType | None:
     return pa.string() if is_text or pa.types.is_temporal(kind) else None
 
 
-def normal_column(column: pa.Array) -> pa.Array:
-    """Return a column in its normal form.
+def normal_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column in the normal form of a type.
 
     Raises
     ------
     pyarrow.ArrowInvalid
-        If it holds an integer of more than 64 bits with sign.
+        If it holds an integer that needs more than 64 bits, sign included.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    kind = normal_type(column.type)
-    # Arrow has no cast of half floats in all versions, and none that skips what is absent.
     plain = column.cast(kind)
     if kind == pa.float64():
         return pa.array(plain.to_numpy(zero_copy_only=False) + 0.0, from_pandas=True)
@@ -79,32 +78,53 @@ def in_normal_order(table: pa.Table) -> pa.Table:
     return table.sort_by([(name, "ascending") for name in (INDEX, *others)])
 
 
-def digest_of_rows(table: pa.Table) -> Digest:
-    """Return the digest of a table in normal order, whatever the order of its columns."""
-    names = sorted(name for name in table.column_names if name != INDEX)
-    return digest_of("digest", [[name, str(table[name].type), *_digests(table[name])] for name in names])
+def digest_of_columns(
+    types: Mapping[str, pa.DataType], position: Sequence[str], read: Callable[[str], Iterable[pa.Array]]
+) -> Digest:
+    """Return the digest of all rows in normal order, however they are cut into pieces.
+
+    Parameters
+    ----------
+    types
+        The columns, in any order, and the types of their values.
+    position
+        Which of them hold right ascension and declination.
+    read
+        Returns the pieces of a column.
+    """
+    columns = {name: [str(kind), *_digests(kind, read, name)] for name, kind in types.items()}
+    return digest_of("digest", {"position": position, "columns": columns})
 
 
-def _digests(column: pa.ChunkedArray) -> list[Digest]:
+def _digests(kind: pa.DataType, read: Callable[[str], Iterable[pa.Array]], name: str) -> list[Digest]:
+    parts = [_lengths, _texts] if str(kind) == "string" else [_numbers]
+    return [digest_sequence("digest", map(part, read(name))) for part in parts]
+
+
+def _numbers(column: pa.Array) -> bytes:
+    """Return numbers as canonical bytes: 64 bits, big-endian, one NaN for all that is absent."""
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if values.dtype.kind == "f":
+        values = np.where(np.isnan(values), np.nan, values)
+    return values.astype(np.uint8 if values.dtype == np.bool_ else values.dtype.newbyteorder(">")).tobytes()
+
+
+def _lengths(column: pa.Array) -> bytes:
+    """Return the lengths of texts, -1 for one that is absent."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.type != pa.string():
-        return [digest_bytes("digest", _big_endian(column).tobytes())]
-    lengths = pc.binary_length(column).cast(pa.int64()).fill_null(-1)
-    texts = column.drop_null().cast(pa.large_binary()).combine_chunks()
+    lengths: NDArray[np.int64] = pc.binary_length(column).cast(pa.int64()).fill_null(-1).to_numpy()
+    return lengths.astype(">i8").tobytes()
+
+
+def _texts(column: pa.Array) -> bytes:
+    """Return the bytes of texts, one after the other."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    texts = column.drop_null().cast(pa.large_binary())
     joined = pc.binary_join(
         pa.LargeListArray.from_arrays([0, len(texts)], texts), pa.scalar(b"", pa.large_binary())
     )
-    return [
-        digest_bytes("digest", lengths.to_numpy().astype(">i8").tobytes()),
-        digest_bytes("digest", joined[0].as_buffer()),
-    ]
-
-
-def _big_endian(column: pa.ChunkedArray) -> NDArray[Any]:
-    """Return numbers as canonical bytes: 64 bits, big-endian, one NaN for all that is absent."""
-    values: NDArray[Any] = column.to_numpy()
-    if values.dtype.kind == "f":
-        values = np.where(np.isnan(values), np.nan, values)
-    return values.astype(values.dtype.newbyteorder(">") if values.dtype.itemsize > 1 else np.uint8)
+    return bytes(joined[0].as_py())

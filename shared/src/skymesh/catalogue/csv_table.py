@@ -15,21 +15,25 @@ if TYPE_CHECKING:
 _BLOCK_BYTES: Final = 8 << 20
 _DELIMITERS: Final = ",;\t|"
 _ABSENT: Final = ["", "null", "NULL"]
-_INTEGER: Final = r"^-?[0-9]+$"
+_INTEGER: Final = "^-?[0-9]+$"
+# A number would lose its last digits, and so many make a name.
+_LONG_INTEGER: Final = "^-?[0-9]{19,}$"
 
 
 class CsvTable:
     """A CSV file with one line of names; see `sources.Table`.
 
     A column is of integers, else numbers, else flags (true, false), else texts, judged by all of its
-    values. What separates values is the comma, semicolon, tab or bar that the line of names has most of.
+    values; the third without a name becomes ``column_3``. Values are separated by commas, semicolons, tabs
+    or bars, whichever the line of names has most of.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         header = self._header()
         self._delimiter = max(_DELIMITERS, key=header.count)
-        self._names = [name.strip() for name in next(csv.reader([header], delimiter=self._delimiter), [])]
+        names = next(csv.reader([header], delimiter=self._delimiter))
+        self._names = [name.strip() or f"column_{number}" for number, name in enumerate(names, 1)]
         twice = [name for name in self._names if self._names.count(name) > 1]
         if twice:
             raise SettingsError(f"has two columns {twice[0]!r}", where=str(path))
@@ -71,7 +75,7 @@ class CsvTable:
             strings_can_be_null=True,
         )
         read = arrow_csv.ReadOptions(column_names=self._names, skip_rows=1, block_size=_BLOCK_BYTES)
-        parse = arrow_csv.ParseOptions(delimiter=self._delimiter)
+        parse = arrow_csv.ParseOptions(delimiter=self._delimiter, newlines_in_values=True)
         with pa.input_stream(self._path, compression="detect") as stream:
             for batch in arrow_csv.open_csv(stream, read, parse, kept):
                 trimmed = (pc.utf8_trim_whitespace(column) for column in batch.columns)
@@ -92,11 +96,13 @@ def _all_types() -> list[Any]:
 
 
 def _fits(values: pa.ChunkedArray, kind: pa.DataType) -> bool:
-    """Return whether all texts are of a type; integers that are too big stay texts, for they are names."""
+    """Return whether all texts are of a type."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if kind == pa.int64() and not pc.all(pc.match_substring_regex(values, _INTEGER), min_count=0).as_py():
+    if kind == pa.int64() and pc.any(pc.invert(pc.match_substring_regex(values, _INTEGER))).as_py():
+        return False
+    if kind == pa.float64() and pc.any(pc.match_substring_regex(values, _LONG_INTEGER)).as_py():
         return False
     try:
         values.cast(kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -47,9 +48,15 @@ class FitsTable:
 def _first_table(file: Any, path: Path) -> Any:
     from astropy.io import fits
 
-    for unit in file:
-        if isinstance(unit, fits.BinTableHDU):
-            return unit
+    with warnings.catch_warnings():
+        # A table that ends too early would be an error only when its last rows are read.
+        warnings.filterwarnings("error", "File may have been truncated")
+        try:
+            found = next((unit for unit in file if isinstance(unit, fits.BinTableHDU)), None)
+        except UserWarning as error:
+            raise SettingsError(f"cannot be read: {error}", where=str(path)) from error
+    if found is not None:
+        return found
     raise SettingsError("has no binary table", where=str(path))
 
 

@@ -8,7 +8,7 @@
     dataset/Norder=k/Dir=d/Npix=n.parquet     the rows of HEALPix tile n of order k; d = n - n mod 10000
 
 Facts: IVOA Note "HATS: A Standard for the Hierarchical Adaptive Tiling Scheme", and the documentation of the
-hats package. To each line of ``partition_info.csv`` the mesh adds the number of its rows and their digest.
+hats package. To the properties the mesh adds ``skymesh_digest``, the digest of the content.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from skymesh.catalogue.columns import INDEX
-from skymesh.catalogue.pixels import ORDER
-from skymesh.errors import NotFoundError, SettingsError
-from skymesh.model.ids import Digest, parse_id, text_id
+from skymesh.catalogue.pixels import BASE_PIXELS, ORDER
+from skymesh.errors import SettingsError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 PROPERTIES: Final = ("hats.properties", "properties")
 TILES: Final = "partition_info.csv"
+DIGEST: Final = "skymesh_digest"
 SCHEMA: Final = Path("dataset", "_common_metadata")
 IMPORT: Final = "make one with skymesh catalogue import"
 
 _TILES_IN_FOLDER: Final = 10_000
-_TILE_COLUMNS: Final = ("Norder", "Npix", "rows", "digest")
+_TILE_COLUMNS: Final = ("Norder", "Npix")
+_NEEDED: Final = ("obs_collection", "hats_col_ra", "hats_col_dec", "hats_nrows")
 
 
 class Tile(NamedTuple):
@@ -43,16 +44,10 @@ class Tile(NamedTuple):
     ----------
     order, pixel
         Which pixel, nested scheme.
-    rows
-        How many rows.
-    digest
-        Of their content.
     """
 
     order: int
     pixel: int
-    rows: int
-    digest: Digest
 
     @property
     def start(self) -> int:
@@ -83,7 +78,7 @@ def read_properties(folder: Path) -> dict[str, str]:
     Raises
     ------
     SettingsError
-        If the folder is no catalogue, or says of itself that it has no index.
+        If the folder is no catalogue, or has no index or no digest.
     """
     if not folder.is_dir():
         raise SettingsError("no such folder", where=str(folder))
@@ -96,11 +91,13 @@ def read_properties(folder: Path) -> dict[str, str]:
         raise SettingsError(f"cannot be read: {error}", where=str(path)) from error
     said = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith(("#", "!")))
     properties = {key.strip(): value.strip() for key, value in said.items()}
-    for key in ("obs_collection", "hats_col_ra", "hats_col_dec"):
+    for key in _NEEDED:
         if not properties.get(key):
             raise SettingsError(f"{key} is missing", where=str(path))
     if properties.get("hats_col_healpix") != INDEX:
         raise SettingsError(f"names no index column {INDEX}; {IMPORT}", where=str(path))
+    if DIGEST not in properties:
+        raise SettingsError(f"holds no digest of the rows; {IMPORT}", where=str(path))
     return properties
 
 
@@ -109,7 +106,7 @@ def write_tiles(folder: Path, tiles: Iterable[Tile]) -> None:
     with (folder / TILES).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_TILE_COLUMNS)
-        writer.writerows((t.order, t.pixel, t.rows, text_id("digest", t.digest)) for t in tiles)
+        writer.writerows(tiles)
 
 
 def read_tiles(folder: Path) -> tuple[Tile, ...]:
@@ -128,7 +125,7 @@ def read_tiles(folder: Path) -> tuple[Tile, ...]:
             if missing:
                 raise SettingsError(f"has no column {', '.join(missing)}; {IMPORT}", where=str(path))
             tiles = sorted((_tile(line) for line in reader), key=lambda tile: tile.start)
-    except (OSError, ValueError, TypeError, NotFoundError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise SettingsError(f"cannot be read: {error}", where=str(path)) from error
     for tile, after in itertools.pairwise(tiles):
         if tile.stop > after.start:
@@ -140,9 +137,8 @@ def read_tiles(folder: Path) -> tuple[Tile, ...]:
 
 
 def _tile(line: Mapping[str, str]) -> Tile:
-    _, digest = parse_id(line["digest"])
-    tile = Tile(int(line["Norder"]), int(line["Npix"]), int(line["rows"]), digest)
-    if not 0 <= tile.order <= ORDER or not 0 <= tile.pixel < 12 << 2 * tile.order:
+    tile = Tile(int(line["Norder"]), int(line["Npix"]))
+    if not 0 <= tile.order <= ORDER or not 0 <= tile.pixel < BASE_PIXELS << 2 * tile.order:
         raise ValueError(f"there is no pixel {tile.pixel} of order {tile.order}")
     return tile
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -15,12 +14,14 @@ import numpy as np
 
 from skymesh.catalogue import hats
 from skymesh.catalogue.catalogue import Catalogue
-from skymesh.catalogue.columns import INDEX, absent_as_nan, digest_of_rows, in_normal_order
+from skymesh.catalogue.columns import INDEX, absent_as_nan, in_normal_order
 from skymesh.catalogue.hats import Tile
 from skymesh.catalogue.pixels import BASE_PIXELS, ORDER, Integers
+from skymesh.catalogue.row_groups import content_digest
 from skymesh.catalogue.runs import COUNTED_ORDER, Runs
-from skymesh.catalogue.sources import Source, open_source
+from skymesh.catalogue.sources import open_source
 from skymesh.errors import SettingsError
+from skymesh.model.ids import text_id
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,77 +88,77 @@ def import_catalogue(
     """
     if target.exists():
         raise SettingsError("exists already", where=str(target))
-    table = open_source(source, (ra_column, dec_column), columns)
+    chosen = open_source(source, (ra_column, dec_column), columns)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # A folder beside the target: on the same file system, so that one renaming makes the catalogue.
-        made = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-        try:
-            without_position = _make(made, table, name or target.name)
-            made.chmod(0o755)
+        # Beside the target, so on the same file system: one renaming makes the catalogue.
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:
+            runs = Runs(Path(beside, "runs"), chosen)
+            made = Path(beside, "catalogue")
+            Path(made, "dataset").mkdir(parents=True)
+            _fill(made, runs, name or target.name)
             made.rename(target)
-        finally:
-            shutil.rmtree(made, ignore_errors=True)
     except OSError as error:
         raise SettingsError(f"cannot be written: {error.strerror or error}", where=str(target)) from error
-    return Imported(Catalogue.open(target), without_position, table.left_out)
+    return Imported(Catalogue.open(target), runs.without_position, chosen.left_out)
 
 
-def _make(folder: Path, source: Source, name: str) -> int:
-    """Write a catalogue; return how many rows were skipped."""
-    runs = Runs(folder / "runs", source)
-    for batch in source.batches():
-        runs.add(batch)
-    runs.finish()
-    (folder / "dataset").mkdir()
-    hats.write_schema(folder, _settled(runs.between(0, 0), runs.absent).schema)
-    tiles = [_write_tile(folder, runs, order, pixel) for order, pixel in _cut(runs.counts)]
+def _fill(folder: Path, runs: Runs, name: str) -> None:
+    """Write a catalogue; its properties come last, for they make it one."""
+    runs.fill()
+    schema = _settled(runs, runs.between(0, 0)).schema
+    tiles = sorted(_cut(runs.counts), key=lambda tile: tile.start)
+    for tile in tiles:
+        _write_tile(folder, runs, tile)
+    hats.write_schema(folder, schema)
     hats.write_tiles(folder, tiles)
-    hats.write_properties(folder, _properties(name, source.position, tiles))
-    runs.remove()
-    return runs.without_position
+    types = {field.name: field.type for field in schema if field.name != INDEX}
+    said = _properties(name, runs, tiles)
+    digest = content_digest(folder, tiles, types, runs.source.position)
+    hats.write_properties(folder, said | {hats.DIGEST: text_id("digest", digest)})
 
 
-def _cut(counts: Integers) -> Iterator[tuple[int, int]]:
-    """Yield the tiles, as order and pixel, for the rows in the pixels of the counted order."""
+def _cut(counts: Integers) -> Iterator[Tile]:
+    """Yield the tiles for the numbers of rows in the pixels of the counted order."""
     undecided = np.ones(BASE_PIXELS, dtype=np.bool_)
     for order in range(COUNTED_ORDER + 1):
         rows = counts.reshape(BASE_PIXELS << 2 * order, -1).sum(axis=1)
         is_tile = undecided & ((rows <= TILE_ROWS) | (order == COUNTED_ORDER))
-        yield from ((order, int(pixel)) for pixel in np.flatnonzero(is_tile & (rows > 0)))
+        yield from (Tile(order, int(pixel)) for pixel in np.flatnonzero(is_tile & (rows > 0)))
         undecided = np.repeat(undecided & ~is_tile, 4)
 
 
-def _write_tile(folder: Path, runs: Runs, order: int, pixel: int) -> Tile:
+def _write_tile(folder: Path, runs: Runs, tile: Tile) -> None:
     import pyarrow.parquet as pq
 
-    shift = 2 * (ORDER - order)
-    rows = in_normal_order(_settled(runs.between(pixel << shift, (pixel + 1) << shift), runs.absent))
-    tile = Tile(order, pixel, rows.num_rows, digest_of_rows(rows))
+    rows = in_normal_order(_settled(runs, runs.between(tile.start, tile.stop)))
     path = folder / tile.path
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(rows, path, row_group_size=GROUP_ROWS, compression="zstd", write_page_checksum=True)
-    return tile
 
 
-def _settled(rows: pa.Table, absent: Collection[str]) -> pa.Table:
-    """Return rows in which every column of integers or flags is complete, or else of numbers."""
+def _settled(runs: Runs, rows: pa.Table) -> pa.Table:
+    """Return rows in which every column of integers or flags is complete, or else one of numbers."""
     import pyarrow as pa
 
-    for position, name in enumerate(rows.column_names):
-        if name in absent and rows[name].type in {pa.int64(), pa.bool_()}:
-            rows = rows.set_column(position, name, absent_as_nan(rows[name]))
+    for place, name in enumerate(rows.column_names):
+        if name in runs.absent and rows[name].type in {pa.int64(), pa.bool_()}:
+            try:
+                rows = rows.set_column(place, name, absent_as_nan(rows[name]))
+            except pa.ArrowInvalid as error:
+                problem = f"column {name!r} has absent values, and an integer too big beside them: {error}"
+                raise SettingsError(problem, where=str(runs.source.path)) from error
     return rows
 
 
-def _properties(name: str, position: tuple[str, str], tiles: Sequence[Tile]) -> dict[str, object]:
+def _properties(name: str, runs: Runs, tiles: Sequence[Tile]) -> dict[str, object]:
     sky = sum(4.0**-tile.order for tile in tiles) / BASE_PIXELS
     return {
-        "obs_collection": name,
+        "obs_collection": " ".join(name.split()),
         "dataproduct_type": "object",
-        "hats_nrows": sum(tile.rows for tile in tiles),
-        "hats_col_ra": position[0],
-        "hats_col_dec": position[1],
+        "hats_nrows": int(runs.counts.sum()),
+        "hats_col_ra": runs.source.position[0],
+        "hats_col_dec": runs.source.position[1],
         "hats_col_healpix": INDEX,
         "hats_col_healpix_order": ORDER,
         "hats_npix_suffix": ".parquet",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from skymesh.catalogue.columns import INDEX
+from skymesh.catalogue.columns import INDEX, digest_of_columns
 from skymesh.catalogue.hats import Tile
 from skymesh.catalogue.pixels import Floats, Integers, direction_of
 from skymesh.errors import InvariantError
+from skymesh.model.ids import Digest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,10 +105,25 @@ class RowGroups:
         with _readable(self._folder / tile.path, self.of(tile).footer) as file:
             return file.read_row_group(group, columns=names, use_threads=False).select(names)
 
-    def table(self, tile: Tile) -> pa.Table:
-        """Return all rows of a tile, keeping nothing."""
-        with _readable(self._folder / tile.path) as file:
-            return file.read()
+
+def content_digest(
+    folder: Path, tiles: Sequence[Tile], types: Mapping[str, pa.DataType], position: Sequence[str]
+) -> Digest:
+    """Return the digest of all rows, reading column after column.
+
+    Raises
+    ------
+    InvariantError
+        If a file cannot be read.
+    """
+
+    def read(name: str) -> Iterator[pa.Array]:
+        for tile in tiles:
+            with _readable(folder / tile.path) as file:
+                for batch in file.iter_batches(columns=[name]):
+                    yield batch[name]
+
+    return digest_of_columns(types, position, read)
 
 
 def _groups(footer: pq.FileMetaData) -> Groups:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +34,8 @@ class Runs:
 
     Attributes
     ----------
+    source
+        As given.
     counts
         Rows in each pixel of the counted order.
     without_position
@@ -48,7 +49,7 @@ class Runs:
 
         folder.mkdir()
         self._folder = folder
-        self._source = source
+        self.source = source
         self._nothing = pa.schema([(INDEX, pa.int64()), *source.types.items()]).empty_table()
         self.counts = np.zeros(BASE_PIXELS << 2 * COUNTED_ORDER, dtype=np.int64)
         self.without_position = 0
@@ -58,11 +59,29 @@ class Runs:
         self._waiting: list[pa.Table] = []
         self._runs: list[tuple[Integers, pa.Table]] = []
 
-    def add(self, rows: pa.Table) -> None:
-        """Take rows in; those without a position are left out."""
+    def fill(self) -> None:
+        """Take in the rows of the source; those without a position are left out.
+
+        Raises
+        ------
+        SettingsError
+            If the source cannot be read, or has positions that are not on the sphere.
+        """
+        for batch in self.source.batches():
+            self._add(batch)
+        if self._out_of_range:
+            raise SettingsError(
+                f"{self._out_of_range} rows lie not within {_LOWEST_RA_DEG:g} to {_HIGHEST_RA_DEG:g} and"
+                f" ±{_POLE_DEG:g} degrees; the first has {self._example}",
+                where=str(self.source.path),
+            )
+        if self._waiting:
+            self._spill()
+
+    def _add(self, rows: pa.Table) -> None:
         import pyarrow as pa
 
-        ra_deg, dec_deg = (rows[name].to_numpy() for name in self._source.position)
+        ra_deg, dec_deg = (rows[name].to_numpy() for name in self.source.position)
         is_placed = ~(np.isnan(ra_deg) | np.isnan(dec_deg))
         is_on_sky = self._on_sky(ra_deg, dec_deg)
         self.without_position += int((~is_placed).sum())
@@ -85,23 +104,6 @@ class Runs:
             self._example = f"{ra_deg[is_bad][0]:g} {dec_deg[is_bad][0]:g}"
         self._out_of_range += int(is_bad.sum())
 
-    def finish(self) -> None:
-        """Take no more.
-
-        Raises
-        ------
-        SettingsError
-            If a position was not on the sphere.
-        """
-        if self._out_of_range:
-            raise SettingsError(
-                f"{self._out_of_range} rows lie not within {_LOWEST_RA_DEG:g} to {_HIGHEST_RA_DEG:g} and"
-                f" ±{_POLE_DEG:g} degrees; the first has {self._example}",
-                where=str(self._source.path),
-            )
-        if self._waiting:
-            self._spill()
-
     def _spill(self) -> None:
         import pyarrow as pa
 
@@ -122,8 +124,3 @@ class Runs:
             first, last = np.searchsorted(index, [start, stop])
             parts.append(run.slice(first, last - first))
         return pa.concat_tables(parts)
-
-    def remove(self) -> None:
-        """Remove the files."""
-        self._runs.clear()
-        shutil.rmtree(self._folder)

@@ -54,7 +54,7 @@ class Source:
     types
         The columns, with the normal types of their values.
     left_out
-        Columns that were not asked for by name and hold no single values, or have no name.
+        Columns that hold no single values, and were not asked for by name.
     """
 
     path: Path
@@ -83,7 +83,7 @@ class Source:
         import pyarrow as pa
 
         try:
-            return normal_column(batch[name].combine_chunks().cast(self.types[name]))
+            return normal_column(batch[name].combine_chunks(), self.types[name])
         except pa.ArrowInvalid as error:
             raise SettingsError(f"column {name!r}: {error}", where=str(self.path)) from error
 
@@ -102,7 +102,7 @@ def open_source(path: Path, position: tuple[str, str], columns: Sequence[str]) -
     types = {name: normal_type(kind) for name, kind in table.types.items() if name != INDEX}
     for name in (*position, *columns):
         if name not in types:
-            known = ", ".join(filter(None, types))
+            known = ", ".join(types)
             raise SettingsError(f"has no column {name!r}; there are: {known}", where=str(path))
         if types[name] is None:
             raise SettingsError(
@@ -111,9 +111,9 @@ def open_source(path: Path, position: tuple[str, str], columns: Sequence[str]) -
     for name in position:
         if types[name] not in {pa.float64(), pa.int64()}:
             raise SettingsError(f"column {name!r} holds no numbers, as degrees would be", where=str(path))
-    names = list(dict.fromkeys([*position, *columns] if columns else types))
-    chosen = {name: kind for name in names if name and (kind := types[name]) is not None}
-    left_out = tuple(name or "(a column without a name)" for name in names if name not in chosen)
+    names = dict.fromkeys([*position, *columns] if columns else types)
+    chosen = {name: kind for name in names if (kind := types[name]) is not None}
+    left_out = tuple(name for name in names if name not in chosen)
     return Source(path, table, position, chosen | dict.fromkeys(position, pa.float64()), left_out)
 
 

@@ -17,7 +17,7 @@ from skymesh.units import AlertTable, Verdict
 from skymesh_t0.units.decent_vro_filter import DecentVroFilter, Look, thinned
 from skymesh_t0.units.rubin_flags import FLAGS
 from skymesh_t0.verdicts import view_of
-from support.catalogues import written_catalogue
+from support.catalogue_rows import catalogue_of
 from support.packets import ingested
 from support.rubin_views import MJD, PUBLIC, dia_source, rubin_view
 from support.views import view
@@ -124,7 +124,7 @@ def test_alerts_of_ztf_are_not_for_it():
 def test_stars_of_gaia_are_rejected(tmp_path):
     star = {"ra": 150.1, "dec": 2.2, "Mag_G": 18, "PMRA": 9, "ErrPMRA": 1, "PMDec": 0, "ErrPMDec": 1,
             "Plx": 0, "ErrPlx": 1, "ExcessNoiseSig": 0}  # fmt: skip
-    unit, catalogue = DecentVroFilter(**OPEN | {"gaia_rs": 20}), written_catalogue(tmp_path, [star])
+    unit, catalogue = DecentVroFilter(**OPEN | {"gaia_rs": 20}), catalogue_of(tmp_path, [star])
     assert unit.accept(rubin_view(), gaia=catalogue) == Verdict(False, "gaia_rs: 0")
     assert unit.accept(rubin_view(dec=3.0), gaia=catalogue).is_accepted
     with pytest.raises(MissingInputError):

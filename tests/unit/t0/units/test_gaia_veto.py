@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from skymesh.errors import MissingInputError
 from skymesh.units import AlertTable, Verdict
 from skymesh_t0.units.decent_filter import DecentFilter
-from support.catalogues import written_catalogue
+from support.catalogue_rows import catalogue_of
 from support.packets import JD, detection
 from support.views import view
 
@@ -33,7 +33,7 @@ def gaia(tmp_path):
 
     def make(*sources):
         rows = [STAR | {"ra": RA, "dec": DEC + source["arcsec"] / 3600} | source for source in sources]
-        return written_catalogue(tmp_path, rows)
+        return catalogue_of(tmp_path, rows)
 
     return make
 
@@ -104,7 +104,7 @@ def test_columns_may_have_other_names(tmp_path):
     names = {"mag_g": "mag_g", "pm_ra": "pmra", "pm_ra_err": "errpmra", "pm_dec": "pmdec",
              "pm_dec_err": "errpmdec", "parallax": "plx", "parallax_err": "errplx",
              "excess_noise_sig": "excessnoisesig"}  # fmt: skip
-    catalogue = written_catalogue(tmp_path, [source])
+    catalogue = catalogue_of(tmp_path, [source])
     assert judge(catalogue, gaia_columns=names) == Verdict(False, "gaia_rs: 0")
 
 

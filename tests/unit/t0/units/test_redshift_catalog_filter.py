@@ -7,7 +7,7 @@ import pytest
 from skymesh.errors import MissingInputError
 from skymesh.units import AlertTable, Verdict
 from skymesh_t0.units.redshift_catalog_filter import RedshiftCatalogFilter
-from support.catalogues import written_catalogue
+from support.catalogue_rows import catalogue_of
 from support.views import view
 
 RA, DEC = 150.1, 2.2
@@ -21,7 +21,7 @@ def galaxies(tmp_path):
 
     def make(*found):
         rows = [{"ra": RA, "dec": DEC + arcsec / 3600, "z": z} for arcsec, z in found]
-        return written_catalogue(tmp_path, rows)
+        return catalogue_of(tmp_path, rows)
 
     return make
 
