@@ -17,6 +17,7 @@
     ├─ TransientError            a service is away: nothing is committed; again later
     │   ├─ BrokerUnavailableError
     │   ├─ StoreUnavailableError
+    │   ├─ SchemaRegistryUnavailableError
     │   └─ OutletUnavailableError
     └─ InvariantError            our bug, or a store that was tampered with: stop at once
 """
@@ -154,6 +155,12 @@ class OutletUnavailableError(TransientError):
     """An outlet does not answer, or cannot write."""
 
     code = "outlet_unavailable"
+
+
+class SchemaRegistryUnavailableError(TransientError):
+    """The schema registry does not answer: nobody can say yet what a message holds."""
+
+    code = "schema_registry_unavailable"
 
 
 class InvariantError(MeshError):

@@ -13,7 +13,8 @@ from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
 from skymesh.units.inputs import Brightest, Cutouts, DataPoints, First, Newest, Position
 from skymesh.units.reaction import Delivery, Earlier, Message, Reaction, Sighting
-from skymesh.units.table import AlertTable, AlertView
+from skymesh.units.sieve import Sieve
+from skymesh.units.table import AlertTable, AlertView, values_at
 from skymesh.units.unit import (
     Analyser,
     Combiner,
@@ -51,6 +52,7 @@ __all__ = [
     "Reaction",
     "Reactor",
     "Result",
+    "Sieve",
     "Sighting",
     "State",
     "Summary",
@@ -60,4 +62,5 @@ __all__ = [
     "Unit",
     "Verdict",
     "Verdicts",
+    "values_at",
 ]
