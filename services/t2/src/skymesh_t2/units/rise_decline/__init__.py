@@ -15,9 +15,9 @@ from skymesh_t2.units.rise_decline.detections import Detections
 from skymesh_t2.units.rise_decline.features import RiseDeclineFeatures
 from skymesh_t2.units.rise_decline.numbers import Numbers, by_name, finite, means
 from skymesh_t2.units.rise_decline.package import is_installed, package_features
-from skymesh_t2.units.rise_decline.series import Series, series_of
 from skymesh_t2.units.rise_decline.slopes import flux_evolution, peak_days, slopes
 from skymesh_t2.units.rise_decline.splines import spline_peaks
+from skymesh_t2.units.series import Series, series_of
 
 __all__ = ["RiseDecline", "RiseDeclineFeatures"]
 

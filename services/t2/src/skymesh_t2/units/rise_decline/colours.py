@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from skymesh_t2.units.rise_decline.numbers import Numbers, by_name, finite
-from skymesh_t2.units.rise_decline.series import Series
+from skymesh_t2.units.series import Series
 
 Pairs = tuple[tuple[str, str], ...]
 """Bands, the bluer first."""

@@ -14,8 +14,8 @@ from scipy.optimize import leastsq
 
 from skymesh.lightcurve import Floats
 from skymesh_t2.units.rise_decline.numbers import Numbers
-from skymesh_t2.units.rise_decline.series import Series
 from skymesh_t2.units.rise_decline.slopes import peak_days
+from skymesh_t2.units.series import Series
 
 _TAU_MAX_DAYS = 100.0
 _TAU_KEPT_DAYS = (0.01, 75.0)
@@ -44,10 +44,10 @@ def decay(rows: Series, *, cadence_days: float, min_points: int) -> Numbers:
     """Return time scales of rise and fall or, of few rows, the rate of a single exponential.
 
     Rise and fall, f = A exp(-x/fall) / (1 + exp(-x/rise)) with x = t - t0 (Villar et al. 2019,
-    ApJ 884, 83, without plateau), needs more than `min_points` rows and two on either side of the
-    highest flux, itself included. Its t0 lies within ten cadences of that, its time scales between 0
+    ApJ 884, 83, without plateau), needs more than `min_points` rows and some on either side of the
+    highest flux. Its t0 lies within ten cadences of that, its time scales between 0
     and 100 d; both are kept only if they lie between 0.01 and 75 d. A single exponential needs more
-    than half of `min_points`; its rate is kept below 10 per day.
+    than half of `min_points`; its rate is kept below 10 per day. `min_points` is 4 or more.
     """
     peak = peak_days(rows)
     days, top = rows.days - peak, float(np.abs(rows.flux_njy).max())
@@ -55,10 +55,9 @@ def decay(rows: Series, *, cadence_days: float, min_points: int) -> Numbers:
     if top == 0:
         return {}
     flux, err = rows.flux_njy / top, rows.flux_err_njy / top
-    has_both = (rows.days <= peak).sum() > 1 and (rows.days >= peak).sum() > 1
-    if count > min_points and count > 4 and has_both:
+    if count > min_points and days[0] < 0 < days[-1]:
         return _rise_and_fall(days, flux, err, 10 * cadence_days)
-    if count > min_points / 2 and count > 2 and days[0] < days[-1]:
+    if count > min_points / 2 and days[0] < days[-1]:
         return _exponential(days, flux, err)
     return {}
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from skymesh.lightcurve import Flags, LightCurve, mag_of_flux
-from skymesh_t2.units.rise_decline.series import Series
+from skymesh_t2.units.series import Series
 
 
 class Detections:
@@ -71,7 +71,7 @@ class Detections:
         would_show = limits.limit_njy < np.abs(self.first.flux_njy[0])
         deep = limits[would_show & np.isin(limits.band, self._bands)]
         looks = np.concatenate([self._series.days[self._is_looked_at], self._series.days_of(deep.mjd_tai)])
-        looks = looks[looks < self.first_days]
+        looks = looks[np.isfinite(looks) & (looks < self.first_days)]
         return self.first_days - float(looks.max()) if len(looks) else None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skymesh_t2.units.rise_decline.series import Series
+from skymesh_t2.units.series import Series
 
 _MIN_POINTS = 4
 _NAMES = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from skymesh_t2.units.rise_decline.numbers import Numbers
-from skymesh_t2.units.rise_decline.series import Series
+from skymesh_t2.units.series import Series
 
 
 def peak_days(rows: Series) -> float:

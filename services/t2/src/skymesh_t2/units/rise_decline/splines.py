@@ -11,7 +11,7 @@ from scipy.signal import find_peaks
 
 from skymesh.lightcurve import Floats
 from skymesh_t2.units.rise_decline.numbers import Numbers
-from skymesh_t2.units.rise_decline.series import Series
+from skymesh_t2.units.series import Series
 
 _MIN_POINTS = 6
 _MAX_GRID = 10_000

@@ -1,4 +1,4 @@
-"""The rows of a light curve that features are made of, with times counted from the first of them."""
+"""The usable rows of a light curve, with times counted from the first of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 from skymesh.lightcurve import Flags, Floats, LightCurve, Texts
 
 _TIME_DECIMALS = 8
+# Beyond it a number is no date: its days could not be told apart.
+_MJD_MAX = 1e7
+# Beyond it, or below its inverse, a number is no flux: its square could not be computed with.
+_FLUX_MAX_NJY = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +95,9 @@ class Series:
 
 def series_of(curve: LightCurve) -> Series | None:
     """Return the usable rows of a light curve; None without any."""
-    good = curve.good
-    has_error = np.isfinite(good.flux_err_njy) & (good.flux_err_njy > 0)
-    good = good[has_error & np.isfinite(good.mjd_tai)]
+    is_flux = np.abs(curve.flux_njy) < _FLUX_MAX_NJY
+    is_error = (curve.flux_err_njy > 1 / _FLUX_MAX_NJY) & (curve.flux_err_njy < _FLUX_MAX_NJY)
+    good = curve[is_flux & is_error & (np.abs(curve.mjd_tai) < _MJD_MAX)]
     if len(good) == 0:
         return None
     origin = float(good.mjd_tai.min())
