@@ -98,7 +98,8 @@ def _problems(unit: type[Unit], error: ValidationError) -> list[str]:
         place = ".".join(str(part) for part in item["loc"])
         if item["type"] == "extra_forbidden":
             names = ", ".join(unit.model_fields) or "none"
-            problems.append(f"{place}: no such parameter; there are: {names}")
+            known = f"; there are: {names}" if len(item["loc"]) == 1 else ""
+            problems.append(f"{place}: no such parameter{known}")
         elif item["type"] == "missing":
             problems.append(f"{place}: this parameter must be given")
         else:
