@@ -172,6 +172,14 @@ def test_the_code_digest_is_that_of_the_modules_text():
     assert ref.code != installed.reference("AcceptAll", installed.configure("AcceptAll", {})).code
 
 
+def test_the_code_digest_of_a_unit_in_a_package_is_that_of_the_whole_package(tmp_path):
+    names = ("__init__.py", "fits.py", "fits_extra.py", "readme.txt")
+    for name in names:
+        (tmp_path / name).write_text(name)
+    assert [path.name for path in installed._sources(str(tmp_path / "__init__.py"))] == list(names[:3])
+    assert [path.name for path in installed._sources(str(tmp_path / "fits.py"))] == ["fits.py"]
+
+
 def test_units_are_frozen():
     with pytest.raises(ValidationError):
         installed.configure("MakesFit", {}).scale = 2.0

@@ -83,13 +83,23 @@ def parameters(unit: Unit) -> dict[str, Any]:
 
 @functools.cache
 def code_digest(name: str) -> Digest:
-    """Return the digest of the source of a unit's module and of its distribution's version."""
+    """Return the digest of the source of a unit's module and of its distribution's version.
+
+    Where the unit's module is a package, its source is that of all modules in it.
+    """
     unit = load(name)
     source = sys.modules[unit.__module__].__file__
-    text = Path(source).read_bytes() if source else b""
+    digests = [hashlib.blake2b(path.read_bytes()).digest() for path in _sources(source)]
     point = units()[name]
     distribution = point.dist.version if point.dist is not None else ""
-    return digest_of("code", [hashlib.blake2b(text).digest(), distribution])
+    return digest_of("code", [*digests, distribution])
+
+
+def _sources(module: str | None) -> list[Path]:
+    if module is None:
+        return []
+    path = Path(module)
+    return sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
 
 
 def _problems(unit: type[Unit], error: ValidationError) -> list[str]:
