@@ -147,9 +147,16 @@ def _normal(row: tuple[Any, ...], band_at: int, processed_at: int | None = None)
     if isinstance(band, str):
         values[band_at] = unicodedata.normalize("NFC", band).lower()
     if processed_at is not None and isinstance(processed, datetime):
-        jd_utc = _JD_OF_UNIX_EPOCH + processed.timestamp() / _SECONDS_PER_DAY
-        values[processed_at] = mjd_tai_of_jd_utc(jd_utc)
+        values[processed_at] = _mjd_tai(processed)
     return tuple(values)
+
+
+def _mjd_tai(moment_utc: datetime) -> float | None:
+    """Return a moment as MJD in TAI; None for one before 1972, which nobody has processed anything at."""
+    try:
+        return mjd_tai_of_jd_utc(_JD_OF_UNIX_EPOCH + moment_utc.timestamp() / _SECONDS_PER_DAY)
+    except ValueError:
+        return None
 
 
 def _made(
