@@ -78,9 +78,9 @@ def dia_forced_source(*, day: float = -2.0, **values: Any) -> dict[str, Any]:
     source: dict[str, Any] = dict.fromkeys(("diaForcedSourceId", "diaObjectId", *FORCED_FIELDS))
     source |= {
         "diaForcedSourceId": SOURCE_ID + 500_000 + number, "diaObjectId": OBJECT_ID,
-        "ra": 150.125, "dec": 2.25, "visit": VISIT + number, "detector": 42, "psfFlux": -125.5, "psfFluxErr": 240.0,
-        "midpointMjdTai": MJD + day, "scienceFlux": 29900.0, "scienceFluxErr": 250.0, "band": "r",
-        "timeProcessedMjdTai": MJD + day + 0.125,
+        "ra": 150.125, "dec": 2.25, "visit": VISIT + number, "detector": 42, "psfFlux": -125.5,
+        "psfFluxErr": 240.0, "midpointMjdTai": MJD + day, "scienceFlux": 29900.0, "scienceFluxErr": 250.0,
+        "band": "r", "timeProcessedMjdTai": MJD + day + 0.125,
     }  # fmt: skip
     return source | values
 
