@@ -29,14 +29,17 @@ from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
 
 _GARBAGE_OBJECTS = 100_000
+# Batches of alerts that are committed together, with all that follows from them.
+_GROUP_BATCHES = 8
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """An open store with the bus beside it."""
+    """An open store with the bus beside it, in one file."""
 
     store: SqliteStore
     bus: SqliteBus
+    file: SqliteFile
 
     async def close(self) -> None:
         """Close the file."""
@@ -52,7 +55,7 @@ def open_embedded(path: Path, *, must_exist: bool = False) -> Embedded:
         If it cannot be opened.
     """
     file = SqliteFile(path, must_exist=must_exist)
-    return Embedded(SqliteStore(file), SqliteBus(file))
+    return Embedded(SqliteStore(file), SqliteBus(file), file)
 
 
 def schemas_of(settings: SchemaSettings) -> Schemas:
@@ -117,8 +120,14 @@ async def run_tiers(
             for partition in range(partitions if tier.reads == ALERTS else 1)
         ]
         alert_loops = set(loops[-partitions:])
+        batches = 0
         while True:
             for loop in loops:
+                if loop is loops[-partitions]:
+                    # All that was begun is through.
+                    if batches % _GROUP_BATCHES == 0:
+                        embedded.file.commit_group()
+                    batches += 1
                 handled = await with_retries(loop)
                 if handled and loop in alert_loops:
                     on_alerts(handled)
@@ -128,6 +137,7 @@ async def run_tiers(
                 return
     finally:
         executor.close()
+        embedded.file.end_groups()
 
 
 def collect_garbage_rarely() -> None:

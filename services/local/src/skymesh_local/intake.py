@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 
-from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs import wire
 from skymesh.codecs.confluent import Schemas
 from skymesh.errors import StoreUnavailableError
@@ -27,7 +26,6 @@ from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.tier import Batch, Context
 from skymesh.runtime.topics import ALERTS, topic_of
-from skymesh.store.sqlite import SqliteStore
 from skymesh.store.store import Found
 from skymesh_ingest.journal import shaping_entry
 from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
@@ -37,6 +35,8 @@ from skymesh_local.app import Embedded
 # So few that what is decoded of them stays in the processor's cache.
 _PACKETS = 4
 _ROWS_AT_ONCE = 128
+# Flushes whose image stamps are committed together.
+_GROUP_FLUSHES = 32
 _ROWS = 1000
 _LETTERS = 16
 _KEY = "time, alert, record, source, number"
@@ -55,7 +55,7 @@ class Intake:
 
     Parameters
     ----------
-    store, bus
+    embedded
         Where image stamps, dead letters and the log go.
     folder
         Where the temporary file lies: on the disk that must have room for the log anyway.
@@ -63,10 +63,10 @@ class Intake:
         What the schema ids of messages stand for.
     """
 
-    def __init__(self, store: SqliteStore, bus: SqliteBus, folder: Path, schemas: Schemas) -> None:
-        self._store = store
-        self._bus = bus
+    def __init__(self, embedded: Embedded, folder: Path, schemas: Schemas) -> None:
+        self._store, self._bus, self._file = embedded.store, embedded.bus, embedded.file
         self._schemas = schemas
+        self._flushes = 0
         # Both have no name and go with the process: the alerts' bytes, and a database of what is small.
         with _errors():
             self._bodies = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  # `close` does
@@ -125,6 +125,9 @@ class Intake:
             self._spool.executemany("INSERT INTO dead VALUES (?)", self._dead)
             self._spool.executemany(_COUNT, ((name, *count) for name, count in self._counts.items()))
         await self._store.write(self._stamps)
+        if self._flushes % _GROUP_FLUSHES == 0:
+            self._file.commit_group()
+        self._flushes += 1
         self._alerts, self._dead, self._stamps, self._counts = [], [], [], {}
 
     def _appended(self) -> list[tuple[object, ...]]:
@@ -150,6 +153,7 @@ class Intake:
         """
         await self._process()
         await self._flush()
+        self._file.end_groups()
         with _errors():
             self._spool.execute(f"CREATE INDEX ordered ON alerts ({_KEY})")
             keys = self._spool.execute(f"SELECT alert, record FROM alerts ORDER BY {_KEY}")

@@ -76,7 +76,8 @@ def load_plan(name: str, parameters: dict[str, str]) -> JobPlan:
         With one line for every mistake.
     """
     source = find_job(name)
-    return plan_job(load_job(source, parameters), source.name)
+    folder = source.parent if isinstance(source, Path) else Path()
+    return plan_job(load_job(source, parameters), source.name, folder)
 
 
 async def run_job(settings: RunSettings) -> Finished:
@@ -119,7 +120,7 @@ async def _run(
     start = time.perf_counter()
     schemas = schemas_of(settings.schemas)
     origin: Origin = "real" if files else "simulated"
-    with closing(Intake(embedded.store, embedded.bus, folder, schemas)) as intake:
+    with closing(Intake(embedded, folder, schemas)) as intake:
         if settings.log:
             replayed = await replay_log(store_path(settings.store), settings.log, embedded)
             log, origin = replayed.log, replayed.run.origin

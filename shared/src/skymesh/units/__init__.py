@@ -5,12 +5,13 @@ Import from here::
     from skymesh.units import Analyser, LightCurve, Result
 """
 
+from skymesh.catalogue import Catalogue, Cut
 from skymesh.errors import MissingInputError, TransientError
 from skymesh.lightcurve import LightCurve
 from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
-from skymesh.units.inputs import DataPoints
+from skymesh.units.inputs import Brightest, Cutouts, DataPoints, First, Newest, Position
 from skymesh.units.table import AlertTable, AlertView
 from skymesh.units.unit import (
     Analyser,
@@ -27,13 +28,20 @@ __all__ = [
     "AlertTable",
     "AlertView",
     "Analyser",
+    "Brightest",
+    "Catalogue",
     "Combiner",
+    "Cut",
+    "Cutouts",
     "DataPoint",
     "DataPoints",
     "Filter",
+    "First",
     "LightCurve",
     "MissingInputError",
+    "Newest",
     "ObjectView",
+    "Position",
     "ProductFile",
     "Result",
     "State",
