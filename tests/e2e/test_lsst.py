@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import random
+import re
 import socket
+import tarfile
 from collections import Counter
 
 import fastavro
@@ -19,6 +22,7 @@ from support.lsst_packets import (
     container,
     dia_forced_source,
     dia_source,
+    kind_of,
     message,
     record,
     schema,
@@ -83,6 +87,20 @@ def test_containers_and_messages_of_several_versions_are_read_with_schemas_of_a_
     ).json
     assert Counter(point["kind"] for point in shown["points"]) == {"detection": 2, "forced": 1}
     assert only(shown["alerts"])["native"] == SOURCE_ID + 5
+
+
+def test_messages_in_a_tar_are_read_like_those_in_a_folder(tmp_path, schemas):
+    folder = write_files(tmp_path / "folder", messages())
+    with tarfile.open(tmp_path / "night.tar.gz", "w:gz") as archive:
+        archive.add(folder, "night")
+    found = [
+        skymesh("run", "survey_summary", "--json", "--alerts", place, "--out", f"of-{place}", cwd=tmp_path,
+                env={"SKYMESH_LSST_SCHEMAS": str(schemas)}).json
+        for place in ("folder", "night.tar.gz")
+    ]  # fmt: skip
+    assert found[0]["alerts"]["published"] == len(FRAMED)
+    for key in ("run", "alerts", "channels", "datapoints", "digest", "results_digest"):
+        assert found[0][key] == found[1][key]
 
 
 def test_a_message_and_its_container_are_one_alert(tmp_path, schemas):
@@ -160,6 +178,31 @@ def test_flipped_bits_spoil_at_most_their_own_message(tmp_path, schemas):
     assert alerts["dead"] >= 10
     assert "good.confluent.bin" not in letters(tmp_path, done)
     audit(tmp_path / "out" / "store.db", cwd=tmp_path)
+
+
+def test_no_number_in_a_packet_stops_the_run(tmp_path):
+    """NaN, infinities and the largest floats in every field of every record, one at a time."""
+    values = (math.nan, math.inf, -math.inf, 3e38, -3e38)
+    files, number = {}, 0
+    for make, kind in ((dia_source, "trigger"), (dia_source, "history"), (dia_forced_source, "forced")):
+        for name in [n for n in make() if kind_of(n) in {"float", "double"}]:
+            made = []
+            for value in values:
+                number += 1
+                entry = make(day=0.0 if kind == "trigger" else -1.0) | {name: value}
+                where = {"trigger": entry} if kind == "trigger" else {kind: [entry]}
+                made.append(record(**where, diaSourceId=SOURCE_ID + number, diaObjectId=OBJECT_ID + number))
+            files[f"{kind}_{name}.avro"] = container(made, version="11.1")
+    done = run(tmp_path, files=files)
+    assert done.code == 0, done.err[-500:]
+    assert done.json["alerts"]["read"] == 5 * len(files)
+    # Only what places a measurement in time, or an object in the sky, must be a sane number.
+    assert {name: letter["code"] for name, letter in letters(tmp_path, done).items()} == dict.fromkeys(
+        ("trigger_midpointMjdTai.avro", "trigger_ra.avro", "trigger_dec.avro", "history_midpointMjdTai.avro",
+         "forced_midpointMjdTai.avro"), "invalid_data_point")  # fmt: skip
+    assert all(unit["failed"] == 0 for unit in done.json["units"].values())
+    told = (tmp_path / "out" / "candidates.csv").read_text()
+    assert not {"inf", "-inf", "nan"} & set(re.split(r"[,\s]", told))
 
 
 def test_a_registry_is_asked_once_for_each_id(tmp_path):
