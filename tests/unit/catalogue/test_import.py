@@ -203,8 +203,8 @@ def test_flags_integers_and_numbers_of_csv_are_told_apart_by_all_values(tmp_path
     found = made.cone_search([1], [2], 9e4, columns=made.columns)
     kinds = "".join(found.values[name].dtype.kind for name in made.columns)
     assert dict(zip(made.columns, kinds, strict=True)) == {
-        "ra": "f", "dec": "f", "flag": "b", "late": "f", "big": "O", "code": "O",
-        ",empty": "f", "column_8": "O",
+        "ra": "f", "dec": "f", "flag": "b", "late": "f",
+        "big": "O", "code": "O", ",empty": "f", "column_8": "O",
     }  # fmt: skip
     assert found.values["big"].tolist() == ["12345678901234567890123", "1"]
 

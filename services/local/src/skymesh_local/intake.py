@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from skymesh.codecs import wire
+from skymesh.codecs.confluent import Schemas
 from skymesh.errors import StoreUnavailableError
 from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
@@ -58,10 +59,13 @@ class Intake:
         Where image stamps, dead letters and the log go.
     folder
         Where the temporary file lies: on the disk that must have room for the log anyway.
+    schemas
+        What the schema ids of messages stand for.
     """
 
-    def __init__(self, embedded: Embedded, folder: Path) -> None:
+    def __init__(self, embedded: Embedded, folder: Path, schemas: Schemas) -> None:
         self._store, self._bus, self._file = embedded.store, embedded.bus, embedded.file
+        self._schemas = schemas
         self._flushes = 0
         # Both have no name and go with the process: the alerts' bytes, and a database of what is small.
         with _errors():
@@ -82,9 +86,15 @@ class Intake:
         self._counts: dict[str, list[int]] = {}
 
     async def read(self, items: Iterable[Container | Unreadable]) -> None:
-        """Read the containers of one or several files."""
+        """Read the containers and messages of one or several files.
+
+        Raises
+        ------
+        TransientError, SettingsError
+            If a message's schema cannot be looked up.
+        """
         for item in items:
-            for packet in read_packets(item) if isinstance(item, Container) else (item,):
+            for packet in read_packets(item, self._schemas) if isinstance(item, Container) else (item,):
                 self._packets.append(packet)
                 if len(self._packets) >= _PACKETS:
                     await self._process()

@@ -129,8 +129,8 @@ async def _of_results(store: Store, hint: Hint, entry: InputEntry) -> Any:
 
 async def _of_material(store: Store, result: Result, entry: InputEntry) -> Position | DataPoint | Cutouts:
     if entry[0] == "position":
-        return Position(*entry[1:])
-    id_ = Digest(entry[1])
+        return Position(*entry[2:])
+    id_ = Digest(entry[2])
     if entry[0] == "cutouts":
         block = await store.read_cutouts(id_)
         if block is None:

@@ -48,7 +48,7 @@ class StateMaterial:
         stamps: Mapping[Digest, bytes] = MappingProxyType({}),
     ) -> None:
         self._id = id_
-        self._stock = stock
+        self.stock = stock
         self.points = DataPoints(points)
         self.cutouts = cutouts
         self._stamps = stamps
@@ -57,7 +57,7 @@ class StateMaterial:
     @property
     def state(self) -> State:
         """The state itself."""
-        return State(self._id, self._stock, tuple(sorted(point.id for point in self.points)))
+        return State(self._id, self.stock, tuple(sorted(point.id for point in self.points)))
 
     def curve(self, tabulator: Configured[Tabulator]) -> LightCurve:
         """Return the light curve that a tabulator makes of the state."""
@@ -144,15 +144,19 @@ def _result_entry(wire: Wire, settled: Mapping[str, Result]) -> InputEntry:
 
 
 def _material_entry(hint: Hint, material: StateMaterial) -> InputEntry:
+    """Return the entry of an input made from points or stamps.
+
+    The stock is part of it: whoever may see one object learns nothing of another at the same place.
+    """
     made = of_material(hint, material)
     if isinstance(made, Position):
-        return ("position", made.ra_deg, made.dec_deg)
+        return ("position", material.stock, made.ra_deg, made.dec_deg)
     if isinstance(made, DataPoint):
-        return ("point", made.id)
+        return ("point", material.stock, made.id)
     # Stamps enter by their id, which is known before they are read.
     if hint.kind is InputKind.CUTOUTS and material.cutouts is not None:
-        return ("cutouts", material.cutouts)
-    return ABSENT
+        return ("cutouts", material.stock, material.cutouts)
+    return (*ABSENT, material.stock)
 
 
 def _resource_entry(wire: Wire) -> InputEntry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -121,6 +121,10 @@ class Catalogue:
         """
         self._check((column,))
         return _KINDS[str(self._types[column])]
+
+    def lacking(self, columns: Iterable[str]) -> tuple[str, ...]:
+        """Return which of some columns are not there, or hold no numbers."""
+        return tuple(name for name in columns if name not in self._types or self.kind_of(name) == "text")
 
     def cone_search(
         self,

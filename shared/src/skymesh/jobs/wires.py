@@ -39,16 +39,11 @@ class Wire:
         return self.sources if self.hint.kind in OF_RESULTS else ()
 
     @property
-    def given(self) -> Mapping[str, Any]:
-        """What meets the input, by name: catalogues, or the result types of instances."""
-        return self.catalogues or dict.fromkeys(self.instances, self.hint.result)
-
-    @property
     def resource(self) -> Any:
         """What the unit is given, where it asks for resources."""
         if self.hint.kind is InputKind.ALL_CATALOGUES:
             return dict(self.catalogues)
-        return self.catalogues[self.sources[0]] if self.sources else None
+        return self.catalogues.get(self.sources[0]) if self.sources else None
 
 
 class Wiring:
@@ -108,6 +103,9 @@ class Wiring:
             return (chosen,)
         if hint.kind in (InputKind.ALL_RESULTS, InputKind.ALL_CATALOGUES):
             return tuple(sorted(able))
+        if len(able) > 1 and hint.is_optional and hint.kind in OF_RESOURCES:
+            # Nobody says which one is meant; a unit that cannot do without says so itself.
+            return ()
         if len(able) > 1:
             are = (
                 f"which {', '.join(able)} make"

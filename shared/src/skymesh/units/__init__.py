@@ -12,7 +12,8 @@ from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
 from skymesh.units.inputs import Brightest, Cutouts, DataPoints, First, Newest, Position
-from skymesh.units.table import AlertTable, AlertView
+from skymesh.units.sieve import Sieve
+from skymesh.units.table import AlertTable, AlertView, values_at
 from skymesh.units.unit import (
     Analyser,
     Combiner,
@@ -44,6 +45,7 @@ __all__ = [
     "Position",
     "ProductFile",
     "Result",
+    "Sieve",
     "State",
     "Summary",
     "TableFilter",
@@ -52,4 +54,5 @@ __all__ = [
     "Unit",
     "Verdict",
     "Verdicts",
+    "values_at",
 ]
