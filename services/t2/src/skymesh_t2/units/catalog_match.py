@@ -100,7 +100,7 @@ class CatalogMatch(Analyser):
 
     catalogs: Annotated[dict[str, CatalogSearch], Field(min_length=1)]
 
-    def problems(self, given: Mapping[str, Any]) -> Iterator[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         """Yield which catalogues and columns the job lacks."""
         catalogues = given.get("catalogues", {})
         for name, search in self.catalogs.items():
