@@ -124,7 +124,7 @@ class Catalogue:
 
     def lacking(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Return which of some columns are not there, or hold no numbers."""
-        return tuple(name for name in columns if name not in self.columns or not self.is_numeric(name))
+        return tuple(n for n in columns if n not in self._types or self.kind_of(n) in {"flag", "text"})
 
     def cone_search(
         self,

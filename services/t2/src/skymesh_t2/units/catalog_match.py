@@ -91,7 +91,9 @@ class CatalogMatch(Analyser):
     Attributes
     ----------
     catalogs
-        How to search which of the job's catalogues, by name.
+        By the name of one of the job's catalogues: `rs_arcsec`, the radius; `keys_to_append`, the columns
+        to tell, all if left out; `cuts`, by column the lowest and highest value that counts, such as
+        ``{z: [0.002, null]}``; `all`, true for all rows within the radius and not only the nearest.
     """
 
     version = "1"
