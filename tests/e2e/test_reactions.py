@@ -19,7 +19,7 @@ parameters: {min_rate: 0.1}
 channels:
   hunters:
     access: [ztf_public]
-    filter: {unit: AcceptAll}
+    filter: {unit: SimpleDecentFilter, config: {min_ndet: 2, min_drb: 0.995}}
     analyse:
       decline: {unit: FastDecliner, config: {min_rate_mag_per_day: "${min_rate}"}}
       summary: {unit: LightCurveSummary}

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from skymesh.errors import InvariantError, MissingInputError
+from skymesh.errors import InvariantError
 from skymesh.jobs.reactions import ReactionPlan
 from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
@@ -182,9 +182,7 @@ class ReactionMaterial:
 
 def _typed(wire: Wire, result: Result) -> UnitResult:
     """Return a result that is ok as its unit made it."""
-    if wire.hint.result is None:
-        raise MissingInputError(f"{wire.hint.name} is no result")
-    return msgspec.convert(result.content, wire.hint.result)
+    return msgspec.convert(result.content, wire.hint.result or UnitResult)
 
 
 def _number(value: float) -> float | None:
