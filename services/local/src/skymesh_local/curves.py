@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
+from skymesh.errors import NotFoundError
 from skymesh.jobs.plan import JobPlan
 from skymesh.lightcurve import LightCurve
 from skymesh.model.ids import parse_id
+from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.runtime.guard import guarded
 from skymesh.store.store import Store
@@ -14,20 +17,22 @@ from skymesh.units.unit import ObjectView
 from skymesh_local.objects import points_of
 
 
-async def curve_of(store: Store, plan: JobPlan, view: ObjectView) -> LightCurve | None:
-    """Return what the channel's tabulator makes of a view's state; None if it fails.
-
-    The points of a state are those that its channel may see, and so is all that is made from them.
+async def points_of_view(store: Store, view: ObjectView) -> tuple[DataPoint, ...]:
+    """Return the points of a view's state, in order of time: all of them its channel may see.
 
     Raises
     ------
     NotFoundError
-        If points of the state are not in the store.
+        If the state, or a point of it, is not in the store.
     """
-    tabulator = next(channel.tabulator.unit for channel in plan.channels if channel.name == view.channel)
     state = await store.get(State, id=parse_id(view.state)[1])
     if state is None:
-        return None
-    points = await points_of(store, state)
-    curve, _ = guarded(functools.partial(tabulator.tabulate, points), tabulator.deadline_s)
+        raise NotFoundError("the state is not in the store", where=view.state)
+    return await points_of(store, state)
+
+
+def tabulated(plan: JobPlan, channel: str, points: Sequence[DataPoint]) -> LightCurve | None:
+    """Return what a channel's tabulator makes of points; None if it fails on them."""
+    unit = next(one.tabulator.unit for one in plan.channels if one.name == channel)
+    curve, _ = guarded(functools.partial(unit.tabulate, points), unit.deadline_s)
     return curve

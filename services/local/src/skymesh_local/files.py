@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,4 +39,7 @@ def write_whole(target: Path, pieces: Iterable[bytes]) -> Written:
         part.replace(target)
     except OSError as error:
         raise StoreUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
     return Written(Digest(digest.digest()), size)

@@ -42,7 +42,7 @@ def print_run(finished: Finished) -> None:
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
-    files = ", ".join(_by_folder(finished.products)) or "the store alone"
+    files = ", ".join([finished.page.name, *_by_folder(finished.products)])
     console.print(f"files in {finished.folder}: {files}", soft_wrap=True)
 
 

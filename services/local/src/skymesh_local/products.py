@@ -19,7 +19,7 @@ from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.guard import guarded
 from skymesh.store.store import Keys, Store
 from skymesh.units.unit import ObjectView, ProductFile
-from skymesh_local.curves import curve_of
+from skymesh_local.curves import points_of_view, tabulated
 from skymesh_local.files import write_whole
 from skymesh_local.spool import SpooledViews
 from skymesh_t3.views import object_view
@@ -93,7 +93,8 @@ async def _with_curves(
 ) -> AsyncIterator[ObjectView]:
     for view in views:
         if (view.channel, view.stock) in asked:
-            yield msgspec.structs.replace(view, curve=await curve_of(store, plan, view))
+            points = await points_of_view(store, view)
+            yield msgspec.structs.replace(view, curve=tabulated(plan, view.channel, points))
         else:
             yield view
 

@@ -27,6 +27,7 @@ from skymesh_local.packet_files import PacketFile, find_files, name_of, read_con
 from skymesh_local.products import newest_views, write_products
 from skymesh_local.registry import register_job
 from skymesh_local.replay import copy_account, replay_log
+from skymesh_local.report.page import PAGE_NAME, write_page
 from skymesh_local.settings import OUT, RunSettings, store_path
 from skymesh_local.spool import SpooledViews
 
@@ -44,12 +45,15 @@ class Finished(NamedTuple):
     folder
         Where its files are.
     products
-        Their names.
+        Names of those that its summaries made.
+    page
+        Where the page is that shows it all.
     """
 
     numbers: dict[str, Any]
     folder: Path
     products: tuple[str, ...]
+    page: Path
 
 
 def find_job(name: str) -> Path | Traversable:
@@ -157,8 +161,10 @@ async def _run(
             seconds = round(time.perf_counter() - start, 3)
             summary = RunSummary(run.id, {**await run_numbers(embedded.store, run), "seconds": seconds})
             await embedded.store.write([summary])
+        file = _store_file(settings, folder)
+        await write_page(embedded.store, run, plan, summary.numbers, views, folder, file)
     get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
-    return Finished(summary.numbers, folder, products)
+    return Finished(summary.numbers, folder, products, folder / PAGE_NAME)
 
 
 async def _run_tiers(settings: RunSettings, plan: JobPlan, run: Run, embedded: Embedded) -> None:

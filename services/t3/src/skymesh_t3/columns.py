@@ -20,7 +20,7 @@ def row_of(view: ObjectView) -> dict[str, Any]:
     """
     row: dict[str, Any] = {name: getattr(view, name) for name in IDS}
     for instance, content in view.results.items():
-        row.update(_flat(f"{instance}.", content))
+        row.update(flat(content, f"{instance}."))
     row.update({f"{instance}.result": id_ for instance, id_ in view.result_ids.items()})
     return row
 
@@ -30,10 +30,11 @@ def is_true(view: ObjectView, column: str) -> bool:
     return bool(row_of(view).get(column))
 
 
-def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the plain columns of a result; see `row_of`."""
     for key, value in content.items():
         if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}{key}.", value)
+            yield from flat(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):
             yield f"{prefix}{key}", " ".join(str(item) for item in value)
         elif isinstance(value, float) and not math.isfinite(value):
