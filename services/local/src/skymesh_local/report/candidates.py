@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,6 @@ from skymesh.units.unit import ObjectView
 from skymesh_local.curves import points_of_view, tabulated
 from skymesh_local.objects import Sight, describe_alert, describe_point, describe_result, plain
 from skymesh_local.report.drawing import Drawing, draw
-from skymesh_t3.columns import row_of
 
 MOST_POINTS = 40
 
@@ -61,10 +60,16 @@ def choose(views: Iterable[ObjectView], most: int) -> Chosen:
     total = 0
     for view in views:
         total += 1
-        part = singled_out if any(value is True for value in row_of(view).values()) else others
+        part = singled_out if _says_true(view.results) else others
         if len(part) < most:
             part.append(view)
     return Chosen(tuple([*singled_out, *others][:most]), total)
+
+
+def _says_true(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_says_true, value.values()))
+    return value is True
 
 
 async def candidate(
@@ -91,8 +96,8 @@ async def candidate(
 
 
 async def _alert(store: Store, run: Run, view: ObjectView, sight: Sight) -> dict[str, Any]:
-    async for arrival in store.scan(Arrival, log=run.log, alert=parse_id(view.alert)[1]):
-        if arrival.stock == view.stock and sight.sees(arrival.trigger_labels):
+    async for arrival in store.scan(Arrival, alert=parse_id(view.alert)[1]):
+        if (arrival.log, arrival.stock) == (run.log, view.stock) and sight.sees(arrival.trigger_labels):
             told: dict[str, Any] = plain(describe_alert(arrival, sight))
             return told
     return {}
