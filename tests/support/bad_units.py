@@ -154,3 +154,10 @@ class RaisingFilter(Filter):
         if alert.value("magpsf") > 19.5:
             raise ValueError("too faint for me")
         return Verdict(True)
+
+
+class Marks(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise MissingInputError("<b>bold</b> & 'so on'")

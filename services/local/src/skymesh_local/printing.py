@@ -42,8 +42,9 @@ def print_run(finished: Finished) -> None:
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
-    files = ", ".join([finished.page.name, *_by_folder(finished.products)])
+    files = ", ".join(_by_folder(finished.products)) or "the store alone"
     console.print(f"files in {finished.folder}: {files}", soft_wrap=True)
+    console.print(f"to look at: {finished.page}", soft_wrap=True)
 
 
 def _by_folder(products: Sequence[str]) -> list[str]:

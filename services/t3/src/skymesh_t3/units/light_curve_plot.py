@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKERS: Final = {"circle": "o", "square": "s", "diamond": "D", "plus": "P", "cross": "X", "star": "*"}
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _DOTS_PER_INCH: Final = 120
 
 
@@ -165,5 +166,8 @@ def _own_style() -> Iterator[None]:
     """Draw with the library's own style, whatever the user has set, and leave theirs as it was."""
     import matplotlib.style
 
-    with matplotlib.style.context(["default", {"svg.hashsalt": "skymesh", "svg.fonttype": "none"}]):
+    own = {"svg.hashsalt": "skymesh", "svg.fonttype": "none"}
+    with warnings.catch_warnings(), matplotlib.style.context(["default", own]):
+        # A name may be in any script; what the font does not have is drawn as a box.
+        warnings.filterwarnings("ignore", message="Glyph")
         yield
