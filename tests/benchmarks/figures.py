@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
-TARGETS_PER_S = {"accept_all": 800, "accept_none": 1500}
+TARGETS_PER_S = {"accept_all": 800, "accept_none": 1500, "decent_none": 1500}
 QUARTERS = 4
 TIERS = ("t0", "t1", "t2", "t3", "provenance")
 _IDLE_US = 0.1

@@ -25,12 +25,24 @@ SKYMESH = str(Path(sys.executable).with_name("skymesh"))
 # Room for the packets, and for the store with their image stamps.
 DISK_BYTES_PER_ALERT = 300_000
 
+# The limits are so wide that only the last cut rejects: what DecentFilter costs at most, Gaia's stars apart.
+OPEN_LIMITS = (
+    "min_ndet: 1, min_tspan: -1, max_tspan: 1.0e+4, min_rb: 0, min_drb: 1.0e-9, max_fwhm: 1.0e+3,"
+    " max_elong: 1.0e+3, max_magdiff: 1.0e+3, max_nbad: 1000, min_sso_dist: 0, min_gal_lat: 0,"
+    " ps1_sgveto_rad: 1, ps1_sgveto_th: 2, ps1_confusion_rad: 0, ps1_confusion_sg_tol: 0, gaia_rs: 0,"
+    " gaia_pm_signif: 3, gaia_plx_signif: 3, gaia_veto_gmag_min: 9, gaia_veto_gmag_max: 20,"
+    " gaia_excessnoise_sig_max: 999, max_limit_age_days: 0"
+)
 JOBS = {
     "accept_all": (
         "every alert accepted, one analyser",
         "filter: {unit: AcceptAll}, analyse: {decline: {unit: FastDecliner}}",
     ),
     "accept_none": ("no alert accepted", "filter: {unit: SampleFilter, config: {rate: 0}}"),
+    "decent_none": (
+        "DecentFilter, no alert accepted",
+        f"filter: {{unit: DecentFilter, config: {{{OPEN_LIMITS}}}}}",
+    ),
 }
 
 

@@ -16,7 +16,8 @@
     │   └─ UnitFailedError       anything else: ``failed``
     ├─ TransientError            a service is away: nothing is committed; again later
     │   ├─ BrokerUnavailableError
-    │   └─ StoreUnavailableError
+    │   ├─ StoreUnavailableError
+    │   └─ SchemaRegistryUnavailableError
     └─ InvariantError            our bug, or a store that was tampered with: stop at once
 """
 
@@ -147,6 +148,12 @@ class StoreUnavailableError(TransientError):
     """The store does not answer, or cannot write."""
 
     code = "store_unavailable"
+
+
+class SchemaRegistryUnavailableError(TransientError):
+    """The schema registry does not answer: nobody can say yet what a message holds."""
+
+    code = "schema_registry_unavailable"
 
 
 class InvariantError(MeshError):

@@ -45,6 +45,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, *, must_exist: bool = False) -> None:
         self.path = path
+        self._is_grouping = False
         self._url = f"sqlite:{path}"
         if must_exist and not path.is_file():
             raise SettingsError("there is no store at this place", where=self._url)
@@ -106,14 +107,55 @@ class SqliteFile:
             If the file is damaged.
         """
         with self.errors():
-            self.connection.execute("BEGIN IMMEDIATE")
+            if not self.connection.in_transaction:
+                self.connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self.connection
+            except BaseException:
+                self._roll_back()
+                raise
+            if not self._is_grouping:
+                self._commit()
+
+    def commit_group(self) -> None:
+        """Commit what transactions did since the last call; the next ones wait for the next call.
+
+        Batches change the same pages again and again: together, each page is written once. An error in
+        one transaction takes back the whole group, and a kill loses it: both are harmless where the same
+        command does the work again.
+
+        Raises
+        ------
+        StoreUnavailableError
+            If the file cannot be written; nothing of the group is kept.
+        """
+        self._commit()
+        self._is_grouping = True
+
+    def end_groups(self) -> None:
+        """Commit what is open, and from now on each transaction by itself.
+
+        Raises
+        ------
+        StoreUnavailableError
+            As `commit_group` raises it.
+        """
+        self._is_grouping = False
+        self._commit()
+
+    def _commit(self) -> None:
+        if not self.connection.in_transaction:
+            return
+        with self.errors():
+            try:
                 self.connection.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self.connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):
+            self.connection.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:

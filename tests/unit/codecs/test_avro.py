@@ -209,7 +209,7 @@ def test_rows_that_may_be_null_are_read_with_either_decoder(rows, is_general):
     row = {"type": "record", "name": "Row", "fields": [{"name": n, "type": ["double", "null"]} for n in "ab"]}
     fields = [{"name": "rows", "type": [{"type": "array", "items": [row, "null"]}, "null"]}]
     if is_general:
-        when = {"type": "long", "logicalType": "timestamp-micros"}
+        when = {"type": "long", "logicalType": "timestamp-millis"}
         fields.append({"name": "when", "type": [when, "null"], "default": None})
     out = io.BytesIO()
     schema = fastavro.parse_schema({"type": "record", "name": "Top", "fields": fields})

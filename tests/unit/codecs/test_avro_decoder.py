@@ -127,12 +127,22 @@ def test_a_cut_record_is_never_read_as_a_whole_one(data):
         {"type": "map", "values": "long"},
         {"type": "enum", "name": "E", "symbols": ["A"]},
         {"type": "fixed", "name": "F", "size": 2},
-        {"type": "long", "logicalType": "timestamp-micros"},
+        {"type": "long", "logicalType": "timestamp-millis"},
     ],
     ids=["map", "enum", "fixed", "logical"],
 )
 def test_types_that_alerts_do_not_use_are_left_to_fastavro(kind):
     assert compile_decoder({"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]}) is None
+
+
+@given(st.none() | st.integers(-(10**15), 10**15))
+def test_timestamps_in_microseconds_are_moments_in_utc(number):
+    when = {"type": "long", "logicalType": "timestamp-micros"}
+    schema = {"type": "record", "name": "R", "fields": [{"name": "t", "type": ["null", when]}]}
+    plain = {"type": "record", "name": "R", "fields": [{"name": "t", "type": ["null", "long"]}]}
+    data = encoded(plain, {"t": number})
+    theirs = fastavro.schemaless_reader(io.BytesIO(data), fastavro.parse_schema(schema), None)
+    assert compile_decoder(schema)(data, 0) == (theirs, len(data))
 
 
 def test_a_record_that_holds_itself_is_refused():
@@ -166,6 +176,21 @@ def test_history_lists_become_tuples_of_the_columns_asked_for():
     expected = {"rows": [(3.0, None, 1.0), (None, None, None)], "x": 7}
     assert decode(encoded(schema, value), 0)[0] == expected
     assert decode(encoded(schema, {"rows": None, "x": 7}), 0)[0] == {"rows": None, "x": 7}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 30])
+def test_history_lists_of_a_record_named_before_become_tuples_too(rows):
+    """A survey's history may hold the record of its triggering source, by name."""
+    kinds = {"a": "double", "b": ["null", "string"], "c": ["null", "boolean"]}
+    row = {"type": "record", "name": "Row", "fields": [{"name": n, "type": k} for n, k in kinds.items()]}
+    history = ["null", {"type": "array", "items": "n.s.Row"}]
+    fields = [{"name": "newest", "type": row}, {"name": "rows", "type": history}]
+    schema = {"type": "record", "name": "Top", "namespace": "n.s", "fields": fields}
+    values = [{"a": number + 0.5, "b": "x" * (number % 3), "c": None} for number in range(rows)]
+    value = {"newest": {"a": 1.0, "b": None, "c": True}, "rows": values}
+    found, _ = compile_decoder(schema, {"rows": ("c", "a", "missing", "b")})(encoded(schema, value), 0)
+    assert found["newest"] == value["newest"]
+    assert found["rows"] == [(v["c"], v["a"], None, v["b"]) for v in values]
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

@@ -137,7 +137,7 @@ def test_a_packet_rewritten_with_nullable_records_has_the_ids_of_the_original(wi
     made = next(fastavro.reader(io.BytesIO(original)))
     schema = nullable(fastavro.reader(io.BytesIO(original)).writer_schema)[0]
     if with_date:
-        when = {"type": "long", "logicalType": "timestamp-micros"}
+        when = {"type": "long", "logicalType": "timestamp-millis"}
         schema["fields"].append({"name": "timestamp", "type": [when, "null"], "default": None})
     out = io.BytesIO()
     fastavro.writer(out, fastavro.parse_schema(schema), [made], codec="snappy")

@@ -1,20 +1,23 @@
-"""Taking containers apart into records, with every damage accounted for."""
+"""Taking containers and messages apart into records, with every damage accounted for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Record, Tables, iter_records, iter_undecoded
+from skymesh.codecs.confluent import Schemas, is_message, read_message
 from skymesh.errors import PacketError, UnknownSchemaError
 from skymesh.model.alert import Source
 from skymesh.surveys import registry
 from skymesh.surveys.survey import Survey
 
+_NO_SCHEMAS = Schemas()
+
 
 @dataclass(frozen=True)
 class Container:
-    """An Avro container as it was read.
+    """An Avro container, or one message in Confluent's framing, as it was read.
 
     Attributes
     ----------
@@ -71,11 +74,23 @@ class Unreadable:
     payload: bytes
 
 
-def read_packets(container: Container) -> Iterator[Packet | Unreadable]:
-    """Yield every record of a container.
+def read_packets(container: Container, schemas: Schemas = _NO_SCHEMAS) -> Iterator[Packet | Unreadable]:
+    """Yield every record of a container, or the one of a message.
 
     A container damaged after k records yields k packets and one that is unreadable; one that cannot
     be read at all yields one; one whose schema no survey knows yields as many as it has records.
+
+    Parameters
+    ----------
+    container
+        The bytes.
+    schemas
+        What the schema ids of messages stand for.
+
+    Raises
+    ------
+    TransientError, SettingsError
+        If a schema cannot be looked up: the message is no dead letter, since nobody knows yet.
     """
     survey: list[Survey] = []
 
@@ -85,7 +100,7 @@ def read_packets(container: Container) -> Iterator[Packet | Unreadable]:
         return wanted
 
     try:
-        for item in iter_records(container.data, tables):
+        for item in _records(container.data, schemas, tables):
             source = Source(container.name, item.number)
             if isinstance(item, Damage):
                 yield Unreadable(source, item.error, item.payload)
@@ -97,10 +112,18 @@ def read_packets(container: Container) -> Iterator[Packet | Unreadable]:
         yield Unreadable(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])
 
 
+def _records(data: bytes, schemas: Schemas, tables: Callable[[Header], Tables]) -> Iterator[Record | Damage]:
+    if is_message(data):
+        # The bytes of a file that stays on disk are taken into memory: it is one record.
+        yield read_message(bytes(data), schemas, tables)
+    else:
+        yield from iter_records(data, tables)
+
+
 def _foreign(container: Container, error: UnknownSchemaError) -> Iterator[Unreadable]:
-    """Yield each record of a container of a foreign schema as unreadable, undecoded; at least one."""
+    """Yield each record of a foreign schema as unreadable, undecoded; at least one."""
     number = -1
-    for number, item in enumerate(iter_undecoded(container.data)):
+    for number, item in enumerate(() if is_message(container.data) else iter_undecoded(container.data)):
         source = Source(container.name, number)
         if isinstance(item, Damage):
             yield Unreadable(source, item.error, item.payload)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from skymesh.bus.sqlite import SqliteBus
+from skymesh.codecs.confluent import Schemas, SchemaSource
+from skymesh.codecs.schema_registry import SchemaRegistry
 from skymesh.jobs.plan import JobPlan
 from skymesh.runtime.execute import Executor, InProcessExecutor
 from skymesh.runtime.loop import TierLoop, with_retries
@@ -18,6 +20,8 @@ from skymesh.runtime.topics import ALERTS, OF_A_RUN, topic_of
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.recent import RecentArrivals
 from skymesh.store.sqlite import SqliteStore
+from skymesh.surveys import registry
+from skymesh_local.settings import REGISTRY_VARIABLE, SchemaSettings, folder_variable
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -25,14 +29,17 @@ from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
 
 _GARBAGE_OBJECTS = 100_000
+# Batches of alerts that are committed together, with all that follows from them.
+_GROUP_BATCHES = 8
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """An open store with the bus beside it."""
+    """An open store with the bus beside it, in one file."""
 
     store: SqliteStore
     bus: SqliteBus
+    file: SqliteFile
 
     async def close(self) -> None:
         """Close the file."""
@@ -48,7 +55,25 @@ def open_embedded(path: Path, *, must_exist: bool = False) -> Embedded:
         If it cannot be opened.
     """
     file = SqliteFile(path, must_exist=must_exist)
-    return Embedded(SqliteStore(file), SqliteBus(file))
+    return Embedded(SqliteStore(file), SqliteBus(file), file)
+
+
+def schemas_of(settings: SchemaSettings) -> Schemas:
+    """Return the schemas of messages: from folders, then a registry, then packages of the surveys.
+
+    Raises
+    ------
+    SettingsError
+        If a folder is not there, or the registry's address is none.
+    """
+    sources: list[SchemaSource] = []
+    surveys = registry.framed()
+    sources += [s.schemas_in(settings.folders[s.name]) for s in surveys if s.name in settings.folders]
+    if settings.registry:
+        sources.append(SchemaRegistry(settings.registry))
+    sources += [found for survey in surveys if (found := survey.packaged_schemas()) is not None]
+    folders = " or ".join(folder_variable(survey.name) for survey in surveys)
+    return Schemas(sources, f"set {folders} to a folder, or {REGISTRY_VARIABLE} to an address")
 
 
 def executor_of(workers: int) -> Executor:
@@ -95,8 +120,14 @@ async def run_tiers(
             for partition in range(partitions if tier.reads == ALERTS else 1)
         ]
         alert_loops = set(loops[-partitions:])
+        batches = 0
         while True:
             for loop in loops:
+                if loop is loops[-partitions]:
+                    # All that was begun is through.
+                    if batches % _GROUP_BATCHES == 0:
+                        embedded.file.commit_group()
+                    batches += 1
                 handled = await with_retries(loop)
                 if handled and loop in alert_loops:
                     on_alerts(handled)
@@ -106,6 +137,7 @@ async def run_tiers(
                 return
     finally:
         executor.close()
+        embedded.file.end_groups()
 
 
 def collect_garbage_rarely() -> None:

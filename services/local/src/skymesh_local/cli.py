@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from skymesh.errors import JobError, MeshError, SettingsError
+from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
 from skymesh_local import printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
@@ -21,7 +22,7 @@ from skymesh_local.audit import audit as audit_run
 from skymesh_local.find import find_run
 from skymesh_local.reproduce import reproduce as compute_again
 from skymesh_local.run import load_plan, run_job
-from skymesh_local.settings import RunSettings, log_level, store_path
+from skymesh_local.settings import RunSettings, log_level, schema_settings, store_path
 from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
@@ -47,7 +48,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def run(
     job: Job,
     alerts: Annotated[
-        list[Path] | None, typer.Option(help="Avro files, folders, tars.", show_default=False)
+        list[Path] | None, typer.Option(help="Packets: files, folders, tars.", show_default=False)
     ] = None,
     store: Annotated[
         str, typer.Option(help="URL of the store, sqlite:PATH; else one in DIR.", show_default=False)
@@ -71,6 +72,7 @@ def run(
         out=out,
         parameters=_parameters(set_ or []),
         workers=workers,
+        schemas=schema_settings(survey.name for survey in registry.framed()),
     )
     collect_garbage_rarely()
     # What units print is no output of this command.

@@ -18,15 +18,14 @@ from pathlib import Path
 
 import msgspec
 
-from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs import wire
+from skymesh.codecs.confluent import Schemas
 from skymesh.errors import StoreUnavailableError
 from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.tier import Batch, Context
 from skymesh.runtime.topics import ALERTS, topic_of
-from skymesh.store.sqlite import SqliteStore
 from skymesh.store.store import Found
 from skymesh_ingest.journal import shaping_entry
 from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
@@ -36,6 +35,8 @@ from skymesh_local.app import Embedded
 # So few that what is decoded of them stays in the processor's cache.
 _PACKETS = 4
 _ROWS_AT_ONCE = 128
+# Flushes whose image stamps are committed together.
+_GROUP_FLUSHES = 32
 _ROWS = 1000
 _LETTERS = 16
 _KEY = "time, alert, record, source, number"
@@ -54,15 +55,18 @@ class Intake:
 
     Parameters
     ----------
-    store, bus
+    embedded
         Where image stamps, dead letters and the log go.
     folder
         Where the temporary file lies: on the disk that must have room for the log anyway.
+    schemas
+        What the schema ids of messages stand for.
     """
 
-    def __init__(self, store: SqliteStore, bus: SqliteBus, folder: Path) -> None:
-        self._store = store
-        self._bus = bus
+    def __init__(self, embedded: Embedded, folder: Path, schemas: Schemas) -> None:
+        self._store, self._bus, self._file = embedded.store, embedded.bus, embedded.file
+        self._schemas = schemas
+        self._flushes = 0
         # Both have no name and go with the process: the alerts' bytes, and a database of what is small.
         with _errors():
             self._bodies = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  # `close` does
@@ -82,9 +86,15 @@ class Intake:
         self._counts: dict[str, list[int]] = {}
 
     async def read(self, items: Iterable[Container | Unreadable]) -> None:
-        """Read the containers of one or several files."""
+        """Read the containers and messages of one or several files.
+
+        Raises
+        ------
+        TransientError, SettingsError
+            If a message's schema cannot be looked up.
+        """
         for item in items:
-            for packet in read_packets(item) if isinstance(item, Container) else (item,):
+            for packet in read_packets(item, self._schemas) if isinstance(item, Container) else (item,):
                 self._packets.append(packet)
                 if len(self._packets) >= _PACKETS:
                     await self._process()
@@ -115,6 +125,9 @@ class Intake:
             self._spool.executemany("INSERT INTO dead VALUES (?)", self._dead)
             self._spool.executemany(_COUNT, ((name, *count) for name, count in self._counts.items()))
         await self._store.write(self._stamps)
+        if self._flushes % _GROUP_FLUSHES == 0:
+            self._file.commit_group()
+        self._flushes += 1
         self._alerts, self._dead, self._stamps, self._counts = [], [], [], {}
 
     def _appended(self) -> list[tuple[object, ...]]:
@@ -140,6 +153,7 @@ class Intake:
         """
         await self._process()
         await self._flush()
+        self._file.end_groups()
         with _errors():
             self._spool.execute(f"CREATE INDEX ordered ON alerts ({_KEY})")
             keys = self._spool.execute(f"SELECT alert, record FROM alerts ORDER BY {_KEY}")

@@ -11,14 +11,17 @@ from skymesh.model.alert import Arrival
 from skymesh.model.execution import Result, Settled
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint, raw_values
+from skymesh.model.position import Position
 from skymesh.model.run import Log, Run
 from skymesh.model.state import State, StateLink
-from skymesh.store.store import Store
+from skymesh.store.store import Keys, Store
 from skymesh.surveys import registry
 from skymesh_local.find import find_grants
 
 UNSEEN = "nothing of this name here, or nothing that may be seen"
 """Said alike of what is not there and of what is hidden."""
+
+_END = Position(2**32 - 1, 2**32 - 1, 2**64 - 1)
 
 
 class Sight(NamedTuple):
@@ -90,7 +93,8 @@ async def state_links(store: Store, stock: str) -> list[tuple[Run, StateLink]]:
     """Return the links of a stock's alerts to states, run by run."""
     found = []
     async for run in store.scan(Run):
-        found += [(run, link) async for link in store.scan(StateLink, run=run.id, stock=stock)]
+        keys = Keys(links=frozenset({stock}), until=_END)
+        found += [(run, link) for link in (await store.read(run.log, run.id, keys)).links[stock]]
     return found
 
 

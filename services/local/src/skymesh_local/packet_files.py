@@ -1,4 +1,4 @@
-"""Packets on disk: Avro files, folders of them, and tars."""
+"""Packets on disk: Avro files, messages in Confluent's framing, folders of them, and tars."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from skymesh.errors import SettingsError, UndecodableAlertError
 from skymesh.model.alert import Source
 from skymesh_ingest.reading import Container, Unreadable
 
+_PACKET_ENDINGS = (".avro", ".confluent.bin")
 _TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _MAPPED_BYTES = 8 << 20
 
@@ -37,7 +38,7 @@ class PacketFile(NamedTuple):
 
 
 def find_files(paths: Iterable[Path]) -> list[PacketFile]:
-    """Return the files to read: those named, and in folders, at any depth, those ending like Avro or tar.
+    """Return the files to read: those named, and in folders, at any depth, those ending like packets or tars.
 
     A file that is named twice, or found on two ways, is one.
 
@@ -79,7 +80,7 @@ def _walk(folder: Path, above: set[Path]) -> Iterator[tuple[Path, Path]]:
     for item in items:
         if item.is_dir():
             yield from _walk(folder / item.name, above | {place})
-        elif item.name.lower().endswith((".avro", *_TAR_ENDINGS)) and item.is_file():
+        elif item.name.lower().endswith((*_PACKET_ENDINGS, *_TAR_ENDINGS)) and item.is_file():
             path = folder / item.name
             yield path.resolve() if item.is_symlink() else place / item.name, path
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace as with_fields
 
 from skymesh.jobs.plan import ChannelPlan, Configured, JobPlan
 from skymesh.model.execution import UnitRef
-from skymesh.model.run import ConfigRecord, JobRecord, UnitRecord
+from skymesh.model.run import ConfigRecord, JobRecord, ResourceRecord, UnitRecord
 from skymesh.store.store import Store
 from skymesh.telemetry.logs import get_log
 from skymesh.units import installed
@@ -25,7 +25,12 @@ async def register_job(store: Store, plan: JobPlan) -> JobPlan:
     plan = _with_refs(plan, refs)
     configs = {ref.config: ConfigRecord(ref.config, installed.parameters(unit)) for ref, unit in plan.units()}
     units = {(ref.unit, ref.version): UnitRecord(ref.unit, ref.version, ref.code) for ref, _ in plan.units()}
-    await store.write([*configs.values(), *units.values(), JobRecord(plan.id, plan.name, plan.resolved)])
+    resources = [
+        ResourceRecord(c.digest, "catalogue", str(c.path.resolve())) for c in plan.resources.values()
+    ]
+    await store.write(
+        [*configs.values(), *units.values(), *resources, JobRecord(plan.id, plan.name, plan.resolved)]
+    )
     return plan
 
 
@@ -40,7 +45,7 @@ async def _versioned(store: Store, ref: UnitRef) -> UnitRef:
 
 def _with_refs(plan: JobPlan, refs: dict[UnitRef, UnitRef]) -> JobPlan:
     def configured(one: Configured[Unit]) -> Configured[Unit]:
-        return Configured(refs[one.ref], one.unit)
+        return replace(one, ref=refs[one.ref])
 
     def channel(one: ChannelPlan) -> ChannelPlan:
         return replace(

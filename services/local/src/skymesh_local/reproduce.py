@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from skymesh.catalogue import Catalogue
 from skymesh.errors import NotFoundError, SettingsError
-from skymesh.jobs.plan import Configured, Wire
+from skymesh.jobs.plan import Configured
 from skymesh.model.execution import InputEntry, Result, content_digest
 from skymesh.model.ids import Digest, parse_id
-from skymesh.model.run import ConfigRecord
+from skymesh.model.point import DataPoint
+from skymesh.model.run import ConfigRecord, ResourceRecord
 from skymesh.model.state import State
 from skymesh.runtime.execute import Finished, Task, execute
 from skymesh.store.store import Store
 from skymesh.units import installed
+from skymesh.units.inputs import Cutouts, Position
 from skymesh.units.unit import Analyser, Tabulator, Unit
-from skymesh.units.wiring import Hint, InputKind, signature_of
-from skymesh_local.objects import plain, points_of, unseen
+from skymesh.units.wiring import OF_MATERIAL, OF_RESOURCES, OF_RESULTS, Hint, InputKind, signature_of
+from skymesh_local.objects import arrivals_of, plain, points_of, unseen
 from skymesh_t2.inputs import StateMaterial, typed
 
 
@@ -88,36 +92,81 @@ async def _execute(store: Store, result: Result, unit: Analyser) -> Finished:
     for hint in signature.hints:
         if hint.kind is not InputKind.RANDOM:
             entry = result.inputs[hint.name]
-            if hint.kind is InputKind.RESULT and entry[2] != "ok":
+            if hint.kind is InputKind.RESULT and not hint.is_optional and entry[2] != "ok":
                 return Finished("missing", result.reason, None, 0.0)
-            given[hint.name] = await _argument(store, hint, entry, materials)
+            if entry[0] == "absent" and not hint.is_optional:
+                return Finished("missing", result.reason, None, 0.0)
+            given[hint.name] = await _argument(store, result, hint, entry, materials)
     random = tuple(hint.name for hint in signature.hints if hint.kind is InputKind.RANDOM)
     return execute(Task(result.id, unit, signature.makes, given, random))
 
 
 async def _argument(
-    store: Store, hint: Hint, entry: InputEntry, materials: dict[Digest, StateMaterial]
+    store: Store, result: Result, hint: Hint, entry: InputEntry, materials: dict[Digest, StateMaterial]
 ) -> Any:
-    if hint.kind in (InputKind.STATE, InputKind.POINTS, InputKind.CURVE):
-        id_ = Digest(entry[1])
-        if id_ not in materials:
-            materials[id_] = await _material(store, id_)
-        if hint.kind is InputKind.STATE:
-            return materials[id_].state
-        if hint.kind is InputKind.POINTS:
-            return materials[id_].points
+    if entry[0] == "absent":
+        return None
+    if hint.kind in OF_MATERIAL:
+        return await _of_material(store, result, entry)
+    if hint.kind in OF_RESOURCES:
+        return await _of_resources(store, entry)
+    if hint.kind in OF_RESULTS:
+        return await _of_results(store, hint, entry)
+    id_ = Digest(entry[1])
+    if id_ not in materials:
+        materials[id_] = await _material(store, id_)
+    if hint.kind is InputKind.CURVE:
         return materials[id_].curve(await _tabulator(store, entry))
+    return materials[id_].points if hint.kind is InputKind.POINTS else materials[id_].state
+
+
+async def _of_results(store: Store, hint: Hint, entry: InputEntry) -> Any:
     if hint.kind is InputKind.ALL_RESULTS:
         found = {name: await _typed(store, hint, Digest(id_)) for name, id_, _ in entry[1]}
         return {name: value for name, value in found.items() if value is not None}
-    return None if entry[0] == "absent" else await _typed(store, hint, Digest(entry[1]))
+    return await _typed(store, hint, Digest(entry[1]))
+
+
+async def _of_material(store: Store, result: Result, entry: InputEntry) -> Position | DataPoint | Cutouts:
+    if entry[0] == "position":
+        return Position(*entry[2:])
+    id_ = Digest(entry[2])
+    if entry[0] == "cutouts":
+        block = await store.read_cutouts(id_)
+        if block is None:
+            raise NotFoundError("the recorded image stamps are not in the store", where=f"cutout:{id_.hex()}")
+        return Cutouts.of(block)
+    for arrival in await arrivals_of(store, result.stock):
+        for point in arrival.alert.points:
+            if point.id == id_:
+                return point
+    raise NotFoundError("the recorded point is not in the store", where=f"point:{id_.hex()}")
+
+
+async def _of_resources(store: Store, entry: InputEntry) -> Catalogue | dict[str, Catalogue]:
+    if entry[0] == "catalogues":
+        return {name: await _catalogue(store, Digest(id_)) for name, id_ in entry[1]}
+    return await _catalogue(store, Digest(entry[1]))
+
+
+async def _catalogue(store: Store, id_: Digest) -> Catalogue:
+    """Open a catalogue where it lay, if it is still the snapshot that was recorded."""
+    record = await store.get(ResourceRecord, id=id_)
+    if record is None:
+        raise NotFoundError(
+            "the recorded catalogue is not known to the store", where=f"catalogue {id_.hex()}"
+        )
+    catalogue = Catalogue.open(Path(record.path))
+    if catalogue.digest != id_:
+        raise SettingsError("this is another snapshot than the recorded one", where=record.path)
+    return catalogue
 
 
 async def _typed(store: Store, hint: Hint, id_: Digest) -> Any:
     result = await store.get(Result, id=id_)
     if result is None:
         raise NotFoundError("a result that it builds on is not in the store", where=f"result:{id_.hex()}")
-    return typed(Wire(hint, ()), result)
+    return typed(hint, result)
 
 
 async def _tabulator(store: Store, entry: InputEntry) -> Configured[Tabulator]:

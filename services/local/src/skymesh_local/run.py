@@ -20,7 +20,7 @@ from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.progress import meter
 from skymesh_ingest.reading import Container, Unreadable
-from skymesh_local.app import Embedded, open_embedded, run_tiers
+from skymesh_local.app import Embedded, open_embedded, run_tiers, schemas_of
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
@@ -81,7 +81,8 @@ def load_plan(name: str, parameters: dict[str, str]) -> JobPlan:
         With one line for every mistake.
     """
     source = find_job(name)
-    return plan_job(load_job(source, parameters), source.name)
+    folder = source.parent if isinstance(source, Path) else Path()
+    return plan_job(load_job(source, parameters), source.name, folder)
 
 
 async def run_job(settings: RunSettings) -> Finished:
@@ -106,7 +107,8 @@ async def run_job(settings: RunSettings) -> Finished:
     files = find_files(settings.alerts)
     if settings.alerts and not files:
         raise SettingsError(
-            "no Avro file and no tar in there", where=", ".join(map(name_of, settings.alerts))
+            "no Avro file, no *.confluent.bin and no tar in there",
+            where=", ".join(map(name_of, settings.alerts)),
         )
     folder = settings.out or OUT / _folder_name(settings, plan)
     _make(folder)
@@ -121,8 +123,9 @@ async def _run(
     settings: RunSettings, plan: JobPlan, files: list[PacketFile], folder: Path, embedded: Embedded
 ) -> Finished:
     start = time.perf_counter()
+    schemas = schemas_of(settings.schemas)
     origin: Origin = "real" if files else "simulated"
-    with closing(Intake(embedded.store, embedded.bus, folder)) as intake:
+    with closing(Intake(embedded, folder, schemas)) as intake:
         if settings.log:
             replayed = await replay_log(store_path(settings.store), settings.log, embedded)
             log, origin = replayed.log, replayed.run.origin

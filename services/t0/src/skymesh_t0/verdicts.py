@@ -43,15 +43,16 @@ def _filtered(channel: ChannelPlan, views: tuple[AlertView, ...]) -> list[Verdic
     """Run the filter over the batch; if it fails there, over each alert alone: one cannot stop the rest."""
     if not views:
         return []
-    unit = channel.filter.unit
-    verdicts, _ = guarded(lambda: list(unit.accept_table(AlertTable(views))), unit.deadline_s)
+    unit, given = channel.filter.unit, channel.filter.given
+    verdicts, _ = guarded(lambda: list(unit.accept_table(AlertTable(views), **given)), unit.deadline_s)
     if verdicts is not None and len(verdicts) == len(views) and all(isinstance(v, Verdict) for v in verdicts):
         return verdicts
     return [_judged_alone(channel, view) for view in views]
 
 
 def _judged_alone(channel: ChannelPlan, view: AlertView) -> Verdict:
-    verdict, problem = guarded(lambda: channel.filter.unit.accept(view), channel.filter.unit.deadline_s)
+    unit, given = channel.filter.unit, channel.filter.given
+    verdict, problem = guarded(lambda: unit.accept(view, **given), unit.deadline_s)
     if not isinstance(verdict, Verdict):
         return Verdict(False, f"failed: {problem or f'returned {type(verdict).__name__}, not a Verdict'}")
     return verdict

@@ -7,7 +7,7 @@ from itertools import chain
 
 from skymesh.model.access import Labels, visible
 from skymesh.model.alert import Arrival
-from skymesh.model.point import DETECTION, DataPoint
+from skymesh.model.point import DataPoint
 from skymesh.model.position import Position
 from skymesh.units.inputs import in_order_of_time
 
@@ -23,8 +23,8 @@ def mux(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...]:
     """Return what states of a channel with these grants may be made of, in order of time.
 
     In this order: the visible points; of each measurement the highest version, and none where that
-    one is withdrawn; of detections in one exposure the one with the largest native id, which is the
-    survey's latest processing.
+    one is withdrawn; of the points of one kind in one exposure the one that the survey processed last, and
+    where it does not say, the one with the largest native id.
     """
     in_force: dict[tuple[str, str, int | str], DataPoint] = {}
     for point in visible(points, grants):
@@ -35,16 +35,16 @@ def mux(points: Iterable[DataPoint], grants: Labels) -> tuple[DataPoint, ...]:
 
 
 def _one_per_exposure(points: Iterable[DataPoint]) -> Iterable[DataPoint]:
-    kept: dict[tuple[str, object], DataPoint] = {}
+    kept: dict[tuple[str, str, object], DataPoint] = {}
     for point in points:
-        # What is no detection in an exposure stands for itself.
-        is_look = point.kind == DETECTION and point.exposure is not None
-        place = (point.survey, point.exposure if is_look else point.id)
-        if place not in kept or _number(point) > _number(kept[place]):
+        # What is in no exposure stands for itself.
+        place = (point.survey, point.kind, point.id if point.exposure is None else point.exposure)
+        if place not in kept or _processing(point) > _processing(kept[place]):
             kept[place] = point
     return kept.values()
 
 
-def _number(point: DataPoint) -> tuple[int, str]:
-    """Return a native id so that numbers compare as numbers."""
-    return (point.native, "") if isinstance(point.native, int) else (-1, point.native)
+def _processing(point: DataPoint) -> tuple[float, int, str]:
+    """Return how late a point was processed, with the native id such that numbers compare as numbers."""
+    number, text = (point.native, "") if isinstance(point.native, int) else (-1, point.native)
+    return point.processed_mjd_tai, number, text

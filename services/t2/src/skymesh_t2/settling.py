@@ -14,7 +14,7 @@ from skymesh.model.position import Position
 from skymesh.runtime.execute import Executor, Finished, Task
 from skymesh.runtime.guard import alarms, guarded
 from skymesh.units.wiring import InputKind
-from skymesh_t2.inputs import StateMaterial, arguments, entries, missing
+from skymesh_t2.inputs import StateMaterial, arguments, entries, missing, needs_material
 
 
 @dataclass(eq=False)
@@ -41,13 +41,19 @@ class Site:
     settled: dict[str, Result] = field(default_factory=dict)
     lines: dict[str, Line] = field(default_factory=dict)
 
+    def entries(self, instance: Instance) -> dict[str, InputEntry]:
+        """Return what an instance is given here, as it enters the id."""
+        return entries(instance, self.channel, self.state, self.material, self.settled)
+
 
 def ids_within_reach(sites: Iterable[Site], found: Mapping[Digest, Result]) -> Iterator[Digest]:
     """Yield the executions whose ids follow from what was found: those that build on nothing else."""
     for site in sites:
         for instance in site.channel.instances:
-            if all(source in site.settled for wire in instance.wires for source in wire.sources):
-                id_ = execution_id(instance.ref, entries(instance, site.channel, site.state, site.settled))
+            if site.material is None and needs_material(instance):
+                continue
+            if all(source in site.settled for wire in instance.wires for source in wire.instances):
+                id_ = execution_id(instance.ref, site.entries(instance))
                 yield id_
                 if id_ in found:
                     site.settled[instance.name] = found[id_]
@@ -86,7 +92,7 @@ class Settler:
         ids: list[Digest] = []
         first_for: dict[Digest, tuple[Site, Instance, dict[str, InputEntry]]] = {}
         for site, instance in due:
-            inputs = entries(instance, site.channel, site.state, site.settled)
+            inputs = site.entries(instance)
             id_ = execution_id(instance.ref, inputs)
             ids.append(id_)
             if id_ not in self._settled and id_ not in first_for and not self._is_remembered(id_, instance):
@@ -109,7 +115,7 @@ class Settler:
     def _run_all(self, due: Mapping[Digest, tuple[Site, Instance, dict[str, InputEntry]]]) -> None:
         tasks, unable = [], {}
         for id_, (site, instance, _) in due.items():
-            why = missing(instance, site.settled)
+            why = missing(instance, _material(site), site.settled)
             if why:
                 unable[id_] = Finished("missing", why, None, 0.0)
                 continue
@@ -167,9 +173,13 @@ class Settler:
         )
 
 
-def _task(id_: Digest, site: Site, instance: Instance) -> Task:
+def _material(site: Site) -> StateMaterial:
     if site.material is None:
         raise ValueError("a site to settle needs its points")
+    return site.material
+
+
+def _task(id_: Digest, site: Site, instance: Instance) -> Task:
     random = tuple(w.hint.name for w in instance.wires if w.hint.kind is InputKind.RANDOM)
-    given = arguments(instance, site.channel, site.material, site.settled)
+    given = arguments(instance, site.channel, _material(site), site.settled)
     return Task(id_, instance.unit, instance.makes, given, random)

@@ -7,12 +7,13 @@ from skymesh.model.execution import JournalEntry, Line, Result, Settled, Settled
 from skymesh.model.execution import Outcome as ExecutionOutcome
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
-from skymesh.model.records import Completed, Reached, ReachedState
+from skymesh.model.records import Completed, Reached
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.execute import Executor
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication
 from skymesh.runtime.topics import RESULTS, STATES
 from skymesh.store.store import Found, Keys
+from skymesh.units.wiring import InputKind
 from skymesh_t2.inputs import StateMaterial
 from skymesh_t2.settling import Settler, Site, ids_within_reach
 
@@ -38,20 +39,25 @@ class T2:
         self._context = context
         self._channels = {channel.name: channel for channel in job.channels}
         self._executor = executor
+        hints = (w.hint for c in job.channels for i in c.instances for w in i.wires)
+        self._shows_stamps = any(hint.kind is InputKind.CUTOUTS for hint in hints)
 
     def needs(self, batch: Batch[Reached], found: Found) -> Keys:
-        """Return results that may be remembered, and stocks whose points did not travel."""
-        sites = [site for record in batch.records for site in self._sites(record, None)]
+        """Return results that may be remembered, stocks whose points did not travel, and image stamps."""
+        sites = [site for record in batch.records for site in self._sites(record, found)]
+        stocks = (record.stock for record in batch.records if record.points is None or self._shows_stamps)
+        stamps = (site.material.cutouts for site in sites if site.material and self._shows_stamps)
         return Keys(
-            arrivals=frozenset(record.stock for record in batch.records if record.points is None),
+            arrivals=frozenset(stocks),
             results=frozenset(ids_within_reach(sites, found.results)),
+            cutouts=frozenset(id_ for id_ in stamps if id_ is not None),
             until=batch.records[-1].position,
         )
 
     def process(self, batch: Batch[Reached], found: Found) -> Outcome:
         """Settle all executions of the batch and publish what is complete, which is everything."""
         watch = Stopwatch()
-        sites = [self._sites(record, _points(record, found)) for record in batch.records]
+        sites = [self._sites(record, found) for record in batch.records]
         settler = Settler(self._context.run, found.results, self._executor)
         settler.settle([site for of_record in sites for site in of_record])
         settled, records = [], []
@@ -64,10 +70,17 @@ class T2:
             journal=self._journal(batch, [site for of_record in sites for site in of_record], watch),
         )
 
-    def _sites(self, record: Reached, points: tuple[DataPoint, ...] | None) -> list[Site]:
+    def _sites(self, record: Reached, found: Found) -> list[Site]:
+        """Return where analysers are to run; with the material of the states, once all of it was read."""
+        points = _points(record, found)
+        is_read = points is not None and (not self._shows_stamps or record.stock in found.arrivals)
+        stamps = _stamps_of(record, found) if self._shows_stamps else None
         sites: list[Site] = []
         for reached in record.states:
-            material = None if points is None else _material(record, reached, points)
+            material = None
+            if is_read and points is not None:
+                members = tuple(points[index] for index in reached.members)
+                material = StateMaterial(reached.id, record.stock, members, stamps, found.cutouts)
             sites += [
                 Site(self._channels[name], record.stock, record.position, reached.id, material)
                 for name in reached.channels
@@ -103,17 +116,21 @@ class T2:
         return tuple(entries)
 
 
-def _points(record: Reached, found: Found) -> tuple[DataPoint, ...]:
-    """Return a record's points, from the store where they did not travel."""
-    if record.points is not None:
+def _points(record: Reached, found: Found) -> tuple[DataPoint, ...] | None:
+    """Return a record's points, from the store where they did not travel; None if they are not yet read."""
+    if record.points is not None or record.stock not in found.arrivals:
         return record.points
     known = {p.id: p for arrival in found.arrivals[record.stock] for p in arrival.alert.points}
     return tuple(known[id_] for id_ in record.point_ids)
 
 
-def _material(record: Reached, reached: ReachedState, points: tuple[DataPoint, ...]) -> StateMaterial:
-    members = tuple(points[index] for index in reached.members)
-    return StateMaterial(reached.id, record.stock, members)
+def _stamps_of(record: Reached, found: Found) -> Digest | None:
+    """Return the id of the image stamps of a record's alert; None if it has none, or was not read yet.
+
+    Whoever keeps an alert may see its triggering point, and so its stamps.
+    """
+    arrivals = found.arrivals.get(record.stock, ())
+    return next((a.alert.cutouts for a in arrivals if a.position == record.position), None)
 
 
 def _completed(record: Reached, sites: list[Site]) -> Completed:

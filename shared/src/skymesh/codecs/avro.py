@@ -29,7 +29,7 @@ from skymesh.errors import UndecodableAlertError
 
 MAGIC = b"Obj\x01"
 _SYNC_SIZE = 16
-_DAMAGE = (
+DAMAGE = (
     CorruptRecordError,
     IndexError,
     struct.error,
@@ -43,6 +43,7 @@ _DAMAGE = (
     zlib.error,
     cramjam.DecompressionError,
 )
+"""What damaged bytes make their readers raise."""
 
 
 Tables = tuple[tuple[str, tuple[str, ...]], ...]
@@ -95,7 +96,7 @@ class Record(NamedTuple):
     Attributes
     ----------
     number
-        Its number in the container, from 0.
+        Its number in the container, from 0; a message is one record.
     value
         The record.
     block, start, end
@@ -162,8 +163,8 @@ def read_header(data: bytes) -> tuple[Header, int]:
     try:
         meta, offset = _read_metadata(data, len(MAGIC))
         header = _header(meta["avro.schema"], meta.get("avro.codec", b"null"))
-    except _DAMAGE as error:
-        raise UndecodableAlertError(f"a damaged container header ({_brief(error)})") from error
+    except DAMAGE as error:
+        raise UndecodableAlertError(f"a damaged container header ({brief(error)})") from error
     _recent.appendleft((bytes(data[:offset]), header))
     return header, offset
 
@@ -194,7 +195,7 @@ def iter_records(data: bytes, tables: Callable[[Header], Tables]) -> Iterator[Re
             return
         try:
             plain, first, end = _plain(header.codec, data, block)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield _damage(index, error, data, block.start)
             return
         for item in _iter_block(plain, first, end, block.records, decode):
@@ -250,7 +251,7 @@ def _iter_blocks(data: bytes, offset: int) -> Iterator[_Block | _Broken]:
             offset = first + size
             if size < 0 or offset > len(data):
                 raise CorruptRecordError("a length beyond the end of the file")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield _Broken(error, start)
             return
         if not 0 <= count <= max(size, 1) * _MOST_PER_BYTE:
@@ -286,7 +287,7 @@ def _iter_block(
                 raise CorruptRecordError("a record that ends beyond its block")
             if number == count - 1 and offset != end:
                 raise CorruptRecordError("bytes behind the last record of a block")
-        except _DAMAGE as error:
+        except DAMAGE as error:
             yield error
             return
         yield value, block, start, offset
@@ -345,10 +346,11 @@ def _decompress(codec: str, block: bytes) -> bytes:
 
 
 def _damage(index: int, error: Exception, data: bytes, start: int) -> Damage:
-    problem = f"damaged after {index} readable records ({_brief(error)})"
+    problem = f"damaged after {index} readable records ({brief(error)})"
     return Damage(index, UndecodableAlertError(problem), data[start : start + MAX_PAYLOAD])
 
 
-def _brief(error: Exception) -> str:
+def brief(error: Exception) -> str:
+    """Return what is damaged, in a few words."""
     text = " ".join(str(error).split())[:120]
     return text if isinstance(error, CorruptRecordError) else f"{type(error).__name__}: {text}"

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -47,6 +49,8 @@ _READS = {
     "string": _STRING,
 }
 
+_TIMESTAMP = ("long", "timestamp-micros")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SKIPPED = "skipped"
 """Name of what is read past: a field that is no column of its table."""
@@ -82,7 +86,7 @@ def compile_decoder(schema: Any, tables: Mapping[str, _Columns] = _NO_TABLES) ->
     -------
     Decoder or None
         ``decode(data, offset) -> (value, offset behind it)``; None where the schema holds types
-        (maps, enums, fixed, logical types) that are left to fastavro.
+        (maps, enums, fixed, logical types but timestamps in microseconds) that are left to fastavro.
 
     Raises
     ------
@@ -162,6 +166,8 @@ class _Source:
             "one_by_one": one_by_one,
             "row_reader": row_reader,
             "Corrupt": CorruptRecordError,
+            "EPOCH": _EPOCH,
+            "microseconds": partial(timedelta, 0, 0),
         }
         self._records: dict[str, Any] = {}
         self._open: set[str] = set()
@@ -192,8 +198,9 @@ class _Source:
         """Add a function that reads neighbouring items of an array; return its name."""
         decode = self.add(schema, namespace, columns)
         fields = None
-        if columns is not None and isinstance(schema, dict) and schema.get("type") == "record":
-            fields = flat_fields(schema)
+        record = self._records.get(_full_name(schema, namespace)) if isinstance(schema, str) else schema
+        if columns is not None and isinstance(record, dict) and record.get("type") == "record":
+            fields = flat_fields(record)
         if fields is None:
             made = f"one_by_one({decode})"
         else:
@@ -258,8 +265,11 @@ class _Source:
             return
         name = kind if isinstance(kind, str) else kind.get("type")
         if isinstance(kind, dict) and "logicalType" in kind:
-            raise UnsupportedSchemaError(str(kind))
-        if target == _SKIPPED and name in _SKIPS:
+            if (name, kind["logicalType"]) != _TIMESTAMP:
+                raise UnsupportedSchemaError(str(kind))
+            yield from _VARINT.format(target=target).splitlines()
+            yield f"{target} = EPOCH + microseconds({target})"
+        elif target == _SKIPPED and name in _SKIPS:
             yield from _SKIPS[name]
         elif name in _READS:
             yield from _READS[name].format(target=target).splitlines()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from skymesh.catalogue import Catalogue
 from skymesh.errors import JobError, SettingsError
-from skymesh.jobs.spec import AnalyseSpec, ChannelSpec, JobSpec, UnitSpec
+from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
+from skymesh.jobs.wires import Wire, Wiring
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest
@@ -18,26 +21,10 @@ from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
 from skymesh.units.unit import Analyser, Combiner, Result, Summary, Tabulator, Unit
-from skymesh.units.wiring import Hint, InputKind, Signature, signature_of
+from skymesh.units.wiring import Signature, filter_hints, signature_of
 
 T = TypeVar("T")
 U = TypeVar("U", bound=Unit)
-
-
-@dataclass(frozen=True)
-class Wire:
-    """An input of an instance and the instances that meet it.
-
-    Attributes
-    ----------
-    hint
-        The parameter.
-    sources
-        Names of instances; empty for inputs made from the state, or where nobody makes the result.
-    """
-
-    hint: Hint
-    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -68,10 +55,17 @@ class Instance:
 
 @dataclass(frozen=True)
 class Configured(Generic[T]):
-    """A configured unit that is no analyser."""
+    """A configured unit that is no analyser, with the catalogues that it is given."""
 
     ref: UnitRef
     unit: T
+    wires: tuple[Wire, ...] = ()
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The arguments beside what the unit works on; optional ones that are not there are left out."""
+        resources = {wire.hint.name: wire.resource for wire in self.wires}
+        return {name: resource for name, resource in resources.items() if resource is not None}
 
 
 @dataclass(frozen=True)
@@ -118,15 +112,20 @@ class JobPlan:
     name: str
     channels: tuple[ChannelPlan, ...]
     summaries: tuple[SummaryPlan, ...]
+    resources: Mapping[str, Catalogue] = field(default_factory=dict)
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
         """The job as plain values: what its id digests."""
-        return {
+        plain = {
             "name": self.name,
             "channels": {channel.name: _plain_channel(channel) for channel in self.channels},
             "summaries": {s.name: _plain_summary(s) for s in self.summaries},
         }
+        if self.resources:
+            # By content: the same catalogue in another folder is the same job.
+            plain["resources"] = {name: {"catalogue": c.digest} for name, c in self.resources.items()}
+        return plain
 
     @cached_property
     def id(self) -> Digest:
@@ -144,24 +143,32 @@ class JobPlan:
             yield summary.summary.ref, summary.summary.unit
 
 
-def plan_job(spec: JobSpec, where: str) -> JobPlan:
+def plan_job(spec: JobSpec, where: str, folder: Path = Path()) -> JobPlan:
     """Resolve a job.
+
+    Parameters
+    ----------
+    spec, where
+        The job as it is written, and the name of its file.
+    folder
+        Where the paths of its resources begin, unless they are absolute.
 
     Raises
     ------
     JobError
         With one line for every mistake that was found.
     """
-    return _Planner(spec, where).plan()
+    return _Planner(spec, where, folder).plan()
 
 
 class _Planner:
     """Resolves a job and collects its mistakes, so that all are told at once."""
 
-    def __init__(self, spec: JobSpec, where: str) -> None:
+    def __init__(self, spec: JobSpec, where: str, folder: Path) -> None:
         self._spec = spec
         self._where = where
         self._mistakes: list[str] = []
+        self._resources = self._opened(folder)
 
     def plan(self) -> JobPlan:
         channels = [self._channel(name, channel) for name, channel in self._spec.channels.items()]
@@ -172,7 +179,17 @@ class _Planner:
             self._spec.name,
             tuple(c for c in channels if c is not None),
             tuple(s for s in summaries if s is not None),
+            self._resources,
         )
+
+    def _opened(self, folder: Path) -> dict[str, Catalogue]:
+        found = {}
+        for name, spec in self._spec.resources.items():
+            try:
+                found[name] = Catalogue.open(folder / spec.catalogue)
+            except SettingsError as error:
+                self._mistake(f"resources.{name}", str(error))
+        return found
 
     def _mistake(self, place: str, problem: str) -> None:
         self._mistakes.append(f"{self._where}: {place}: {problem}")
@@ -196,7 +213,7 @@ class _Planner:
     def _channel(self, name: str, spec: ChannelSpec) -> ChannelPlan | None:
         place = f"channels.{name}"
         self._check_access(place, spec.access)
-        chosen = self._configure(f"{place}.filter", spec.filter, Filter)  # type: ignore[type-abstract]
+        chosen = self._filter(f"{place}.filter", spec.filter)
         combiner = self._configure(f"{place}.combine", spec.combine, Combiner)  # type: ignore[type-abstract]
         tabulator = self._configure(f"{place}.curve", spec.curve, Tabulator)  # type: ignore[type-abstract]
         instances = self._instances(f"{place}.analyse", spec.analyse)
@@ -216,7 +233,7 @@ class _Planner:
                     f"no survey has the label {label!r}; there are: {', '.join(sorted(known))}",
                 )
 
-    def _instances(self, place: str, specs: Mapping[str, AnalyseSpec]) -> tuple[Instance, ...] | None:
+    def _instances(self, place: str, specs: Mapping[str, WiredSpec]) -> tuple[Instance, ...] | None:
         found: dict[str, tuple[Configured[Analyser], Signature]] = {}
         for name, spec in specs.items():
             configured = self._configure(f"{place}.{name}", spec, Analyser)
@@ -229,56 +246,34 @@ class _Planner:
         if len(found) < len(specs):
             return None
         makers = {name: signature.makes for name, (_, signature) in found.items()}
-        wires = {
-            name: self._wires(f"{place}.{name}", specs[name], found[name][1], makers, name) for name in found
-        }
-        levels = self._levels(place, {n: {s for wire in w for s in wire.sources} for n, w in wires.items()})
+        wiring = Wiring(self._resources, makers, self._mistake)
+        wires = {}
+        for name, (configured, signature) in found.items():
+            wires[name] = wiring.wires(f"{place}.{name}", specs[name], signature.hints, name)
+            self._check_inputs(f"{place}.{name}", configured.unit, wires[name])
+        levels = self._levels(place, {n: {s for wire in w for s in wire.instances} for n, w in wires.items()})
         return tuple(
             Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
             for name, level in levels.items()
         )
 
-    def _wires(
-        self,
-        place: str,
-        spec: AnalyseSpec,
-        signature: Signature,
-        makers: Mapping[str, type[Result]],
-        own: str,
-    ) -> tuple[Wire, ...]:
-        wires = []
-        names = {hint.name for hint in signature.hints if hint.result is not None}
-        for name in spec.inputs:
-            if name not in names:
-                known = ", ".join(sorted(names)) or "none"
-                self._mistake(
-                    f"{place}.inputs", f"{spec.unit} takes no result named {name!r}; it takes: {known}"
-                )
-        for hint in signature.hints:
-            sources: tuple[str, ...] = ()
-            if hint.result is not None:
-                able = [name for name, makes in makers.items() if makes is hint.result and name != own]
-                sources = self._sources(place, hint, able, spec.inputs.get(hint.name))
-            wires.append(Wire(hint, sources))
-        return tuple(wires)
+    def _filter(self, place: str, spec: WiredSpec) -> Configured[Filter] | None:
+        configured = self._configure(place, spec, Filter)  # type: ignore[type-abstract]
+        if configured is None:
+            return None
+        try:
+            hints = filter_hints(type(configured.unit))
+        except SettingsError as error:
+            self._mistake(place, str(error))
+            return None
+        wires = Wiring(self._resources, {}, self._mistake).wires(place, spec, hints)
+        self._check_inputs(place, configured.unit, wires)
+        return Configured(configured.ref, configured.unit, wires)
 
-    def _sources(self, place: str, hint: Hint, able: list[str], chosen: str | None) -> tuple[str, ...]:
-        makes = hint.result.__name__ if hint.result is not None else ""
-        if chosen is not None:
-            if chosen not in able:
-                self._mistake(f"{place}.inputs.{hint.name}", f"no other instance {chosen!r} makes {makes}")
-            return (chosen,)
-        if hint.kind is InputKind.ALL_RESULTS:
-            return tuple(sorted(able))
-        if len(able) > 1:
-            choice = ", ".join(able)
-            self._mistake(
-                place,
-                f"{hint.name} wants {makes}, which {choice} make: say inputs: {{{hint.name}: {able[0]}}}",
-            )
-        if not able and hint.kind is InputKind.RESULT:
-            self._mistake(place, f"{hint.name} wants {makes}, which no instance of the channel makes")
-        return tuple(able[:1])
+    def _check_inputs(self, place: str, unit: Unit, wires: tuple[Wire, ...]) -> None:
+        given = {wire.hint.name: wire.resource or wire.sources for wire in wires if wire.sources}
+        for problem in unit.problems(given):
+            self._mistake(place, problem)
 
     def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:
         try:
@@ -316,17 +311,21 @@ def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
     return {
         "access": sorted(channel.grants),
         "follow": channel.follow,
-        "filter": _plain_unit(channel.filter.ref, channel.filter.unit),
+        "filter": _plain_unit(channel.filter.ref, channel.filter.unit) | _plain_inputs(channel.filter.wires),
         "combine": _plain_unit(channel.combiner.ref, channel.combiner.unit),
         "curve": _plain_unit(channel.tabulator.ref, channel.tabulator.unit),
         "analyse": {
-            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i)} for i in channel.instances
+            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i.wires)} for i in channel.instances
         },
     }
 
 
-def _plain_wires(instance: Instance) -> dict[str, list[str]]:
-    return {wire.hint.name: list(wire.sources) for wire in instance.wires if wire.sources}
+def _plain_wires(wires: tuple[Wire, ...]) -> dict[str, list[str]]:
+    return {wire.hint.name: list(wire.sources) for wire in wires if wire.sources}
+
+
+def _plain_inputs(wires: tuple[Wire, ...]) -> dict[str, Any]:
+    return {"inputs": _plain_wires(wires)} if wires else {}
 
 
 def _plain_summary(plan: SummaryPlan) -> dict[str, Any]:

@@ -23,10 +23,16 @@ class UnitSpec(_Part):
     config: dict[str, Any] = {}
 
 
-class AnalyseSpec(UnitSpec):
-    """An instance of an analyser; `inputs` names the instance for an input that several could meet."""
+class WiredSpec(UnitSpec):
+    """A unit with inputs; `inputs` names the instance or resource for one that several could meet."""
 
     inputs: dict[str, Name] = {}
+
+
+class ResourceSpec(_Part):
+    """Something from outside that units may ask for: a catalogue, by its folder."""
+
+    catalogue: Annotated[str, Field(min_length=1)]
 
 
 class SummariseSpec(UnitSpec):
@@ -40,11 +46,11 @@ class ChannelSpec(_Part):
     """One science programme: what it may see, keeps and computes."""
 
     access: Annotated[list[str], Field(min_length=1)]
-    filter: UnitSpec
+    filter: WiredSpec
     follow: bool = False
     combine: UnitSpec = UnitSpec(unit="VisiblePoints")
     curve: UnitSpec = UnitSpec(unit="DifferenceFlux")
-    analyse: dict[Name, AnalyseSpec] = {}
+    analyse: dict[Name, WiredSpec] = {}
 
 
 class JobSpec(_Part):
@@ -52,5 +58,6 @@ class JobSpec(_Part):
 
     name: Name
     parameters: dict[Name, Any] = {}
+    resources: dict[Name, ResourceSpec] = {}
     channels: Annotated[dict[Name, ChannelSpec], Field(min_length=1)]
     summarise: dict[Name, SummariseSpec] = {}

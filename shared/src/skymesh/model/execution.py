@@ -13,8 +13,10 @@ Outcome = Literal["ok", "missing", "failed"]
 
 InputEntry = tuple[Any, ...]
 """What an execution was given under one name, as it enters the id: a tag, ids, and for the results
-it builds on their outcome: ``("state", id)``, ``("curve", id, unit, version, config)``,
-``("result", id, outcome)``, ``("results", ((instance, id, outcome), …))`` or ``("absent",)``."""
+it builds on their outcome: ``("state", id)``, ``("points", id)``, ``("curve", id, unit, version, config)``,
+``("position", stock, ra_deg, dec_deg)``, ``("point", stock, id)``, ``("cutouts", stock, id)``,
+``("result", id, outcome)``, ``("results", ((instance, id, outcome), …))``, ``("catalogue", digest)``,
+``("catalogues", ((name, digest), …))`` or ``("absent",)``, with the stock for what is made from points."""
 
 
 class UnitRef(msgspec.Struct, frozen=True, array_like=True):

@@ -24,7 +24,7 @@ class MeasurementKey(NamedTuple):
         ``detection``, ``limit`` (upper limit) or ``forced`` (forced photometry).
     native
         The survey's own id: a ZTF candid for detections, pid for limits, ``objectId/pid`` for
-        forced photometry.
+        forced photometry; LSST's diaSourceId, ccdVisitId, diaForcedSourceId.
     """
 
     survey: str
@@ -44,14 +44,16 @@ class DataPoint(msgspec.Struct, frozen=True, array_like=True, gc=False):
     is_withdrawn
         The survey took the measurement back; if this version is in force, the key is absent.
     is_triggering
-        The values come from the record that triggered an alert, not from a later history.
+        The values come from the record that triggered an alert, and copies in later histories are worse;
+        False where a survey's histories repeat its records as they are.
     processed_mjd_tai
         When the survey processed it, MJD (TAI); 0 where it does not say.
     labels
         Access labels; the point is visible iff all of them are granted.
     exposure
-        Two detections of a stock with equal exposure are the same look at the sky, reduced twice;
-        None for kinds that are never reduced twice. ZTF: (jd in UTC days, readout channel).
+        Two points of a stock of one kind with equal exposure are the same look at the sky, reduced twice;
+        None for kinds that are never reduced twice. ZTF: (jd in UTC days, readout channel) of a
+        detection; LSST: (visit, detector) of detections and forced photometry.
     mjd_tai
         Time of observation, MJD (TAI), at the start or middle of the exposure as the survey says.
     body

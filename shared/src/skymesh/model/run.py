@@ -61,6 +61,24 @@ class ConfigRecord(msgspec.Struct, frozen=True, array_like=True):
     parameters: dict[str, Any]
 
 
+class ResourceRecord(msgspec.Struct, frozen=True, array_like=True):
+    """Where a job found something from outside.
+
+    Attributes
+    ----------
+    id
+        Digest of its content.
+    kind
+        ``catalogue``.
+    path
+        Its folder.
+    """
+
+    id: Digest
+    kind: str
+    path: str
+
+
 class UnitRecord(msgspec.Struct, frozen=True, array_like=True):
     """The code that stood under a unit's version when the store met it first."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -13,7 +13,7 @@ import numpy as np
 from skymesh.errors import InvariantError, MissingInputError, TransientError, UnitTimeoutError
 from skymesh.model.execution import Outcome
 from skymesh.model.ids import Digest
-from skymesh.runtime.guard import deadline, problem_of
+from skymesh.runtime.guard import deadline, guarded, problem_of
 from skymesh.units.unit import Analyser, Result
 
 
@@ -83,10 +83,39 @@ class InProcessExecutor:
 
     def run(self, tasks: Sequence[Task]) -> list[Finished]:
         """Run tasks."""
-        return [execute(task) for task in tasks]
+        return list(execute_all(tasks))
 
     def close(self) -> None:
         """Do nothing: there are no processes."""
+
+
+def execute_all(tasks: Sequence[Task]) -> Iterator[Finished]:
+    """Run tasks and yield how each ended, in their order; those of a unit with a batch form together.
+
+    Raises
+    ------
+    TransientError, InvariantError
+        As a unit raises them.
+    """
+    together: dict[int, list[Task]] = {}
+    for task in tasks:
+        if type(task.unit).has_batch_form():
+            together.setdefault(id(task.unit), []).append(task)
+    ended = {unit: iter(_execute_together(group)) for unit, group in together.items()}
+    for task in tasks:
+        yield next(ended[id(task.unit)]) if id(task.unit) in ended else execute(task)
+
+
+def _execute_together(tasks: list[Task]) -> list[Finished]:
+    """Run a unit's batch form; if it fails as a whole, each task alone: one cannot spoil the rest."""
+    unit, start = tasks[0].unit, time.perf_counter()
+    many, _ = guarded(
+        lambda: list(unit.run_many([_arguments(task) for task in tasks])), unit.deadline_s * len(tasks)
+    )
+    if many is None or len(many) != len(tasks):
+        return [execute(task) for task in tasks]
+    seconds = (time.perf_counter() - start) / len(tasks)
+    return [_ended(task, made, seconds) for task, made in zip(tasks, many, strict=True)]
 
 
 def execute(task: Task) -> Finished:
@@ -97,23 +126,39 @@ def execute(task: Task) -> Finished:
     TransientError, InvariantError
         As the unit raises them.
     """
-    arguments = dict(task.arguments)
-    for name in task.random:
-        arguments[name] = np.random.Generator(np.random.PCG64(int.from_bytes(task.id, "big")))
     start = time.perf_counter()
     try:
         with deadline(task.unit.deadline_s):
-            made = task.unit.run(**arguments)  # type: ignore[attr-defined]  # its hints were checked by the plan
-        content = plain_content(made, task.makes)
-    except MissingInputError as error:
-        return Finished("missing", str(error), None, time.perf_counter() - start)
-    except UnitTimeoutError as error:
-        return Finished("failed", str(error), None, time.perf_counter() - start, is_transient=True)
-    except (TransientError, InvariantError, KeyboardInterrupt):
+            made = task.unit.run(**_arguments(task))  # type: ignore[attr-defined]  # the plan checked its hints
+    except KeyboardInterrupt:
         raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them
-        return Finished("failed", problem_of(error), None, time.perf_counter() - start)
-    return Finished("ok", "", content, time.perf_counter() - start)
+        made = error
+    return _ended(task, made, time.perf_counter() - start)
+
+
+def _arguments(task: Task) -> dict[str, Any]:
+    arguments = dict(task.arguments)
+    for name in task.random:
+        arguments[name] = np.random.Generator(np.random.PCG64(int.from_bytes(task.id, "big")))
+    return arguments
+
+
+def _ended(task: Task, made: Any, seconds: float) -> Finished:
+    """Return how an execution ended that gave a result or an error."""
+    if isinstance(made, TransientError | InvariantError):
+        raise made
+    if isinstance(made, MissingInputError):
+        return Finished("missing", str(made), None, seconds)
+    if isinstance(made, UnitTimeoutError):
+        return Finished("failed", str(made), None, seconds, is_transient=True)
+    if isinstance(made, BaseException):
+        return Finished("failed", problem_of(made), None, seconds)
+    try:
+        content = plain_content(made, task.makes)
+    except Exception as error:
+        return Finished("failed", problem_of(error), None, seconds)
+    return Finished("ok", "", content, seconds)
 
 
 def plain_content(made: Any, makes: type[Result]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
 from skymesh.errors import MeshError
-from skymesh.runtime.execute import Finished, Task, execute
+from skymesh.runtime.execute import Finished, Task, execute_all
 
 _CHUNK = 16
 # Beyond the deadline that a process keeps itself, for native code that never comes back.
@@ -34,7 +34,10 @@ class _Worker:
 
     @property
     def ends_at(self) -> float:
-        return self.since + self.waiting[0][1].unit.deadline_s + _GRACE_S
+        """When the next answer is late; a unit with a batch form may answer to all tasks at once."""
+        unit = self.waiting[0][1].unit
+        tasks = len(self.waiting) if type(unit).has_batch_form() else 1
+        return self.since + unit.deadline_s * tasks + _GRACE_S
 
 
 class ProcessExecutor:
@@ -138,9 +141,8 @@ def _work(pipe: Connection) -> None:
             tasks: list[Task] = pipe.recv()
         except EOFError:
             return
-        for task in tasks:
-            try:
-                pipe.send(execute(task))
-            except MeshError as error:
-                pipe.send(error)
-                break
+        try:
+            for finished in execute_all(tasks):
+                pipe.send(finished)
+        except MeshError as error:
+            pipe.send(error)

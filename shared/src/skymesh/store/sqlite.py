@@ -15,6 +15,7 @@ from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival, Cutouts
 from skymesh.model.execution import Result
 from skymesh.model.ids import Digest, digest_bytes
+from skymesh.model.position import Position
 from skymesh.model.state import StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.store import Document, Found, Keys
@@ -23,6 +24,7 @@ from skymesh.store.tables import TABLES, Table, column_value, row_of
 D = TypeVar("D", bound=Document)
 _TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
 _TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
+_OF_STOCKS = "log = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
 _CUTOUTS = "CREATE TABLE cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
 
 
@@ -53,9 +55,9 @@ class SqliteStore:
                 stamps[document.id] = document.block
             else:
                 by_kind.setdefault(type(document), []).append((*row_of(document), wire.encode(document)))
-        with self._file.errors():
-            places = self._append(stamps)
+        # In the transaction: nobody else appends between looking for the end and writing there.
         with self._file.transaction() as connection:
+            places = self._append(stamps)
             for kind, rows in by_kind.items():
                 connection.executemany(_insert(TABLES[kind]), rows)
             connection.executemany("INSERT OR IGNORE INTO cutouts VALUES (?, ?, ?)", places)
@@ -95,24 +97,38 @@ class SqliteStore:
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
         """Return what a tier needs."""
+        stamps = {id_: await self.read_cutouts(id_) for id_ in keys.cutouts}
         with self._file.errors():
             return Found(
-                self._rows_of_stocks(Arrival, "log", log, keys.arrivals, keys),
-                self._rows_of_stocks(Verdict, "run", run, keys.verdicts, keys),
-                self._rows_of_stocks(StateLink, "run", run, keys.links, keys),
+                self._arrivals(log, keys.arrivals, keys.until),
+                self._at_arrivals(Verdict, log, run, keys.verdicts, keys.until),
+                self._at_arrivals(StateLink, log, run, keys.links, keys.until),
                 self._results(keys.results),
+                {id_: block for id_, block in stamps.items() if block is not None},
             )
 
-    def _rows_of_stocks(
-        self, kind: type[D], owner: str, id_: Digest, stocks: Iterable[str], keys: Keys
-    ) -> dict[str, list[D]]:
-        rows: dict[str, list[D]] = {stock: [] for stock in stocks}
-        # One statement for all stocks: a visit has thousands, and most are new.
+    def _arrivals(self, log: Digest, stocks: Iterable[str], until: Position) -> dict[str, list[Arrival]]:
+        """Return the arrivals of stocks, in one statement: a visit has thousands, and most are new."""
+        rows: dict[str, list[Arrival]] = {stock: [] for stock in stocks}
         found = self._file.connection.execute(
-            f"SELECT stock, body FROM {TABLES[kind].name}"
-            f" WHERE {owner} = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
-            " ORDER BY stock, position",
-            (id_, json.dumps(list(rows)), keys.until.to_bytes()),
+            f"SELECT stock, body FROM arrivals WHERE {_OF_STOCKS} ORDER BY stock, position",
+            (log, json.dumps(list(rows)), until.to_bytes()),
+        )
+        for stock, body in found:
+            rows[stock].append(_decoded(body, Arrival))
+        return rows
+
+    def _at_arrivals(
+        self, kind: type[D], log: Digest, run: Digest, stocks: Iterable[str], until: Position
+    ) -> dict[str, list[D]]:
+        """Return what a run has at the arrivals of stocks."""
+        rows: dict[str, list[D]] = {stock: [] for stock in stocks}
+        found = self._file.connection.execute(
+            f"WITH places AS (SELECT stock, position FROM arrivals WHERE {_OF_STOCKS})"
+            f" SELECT places.stock, rows.body FROM places CROSS JOIN {TABLES[kind].name} AS rows"
+            " WHERE rows.run = ? AND rows.position = places.position"
+            " ORDER BY places.stock, places.position",
+            (log, json.dumps(list(rows)), until.to_bytes(), run),
         )
         for stock, body in found:
             rows[stock].append(_decoded(body, kind))
@@ -209,8 +225,8 @@ def _decoded(body: bytes, kind: type[D]) -> D:
 
 def _definition(table: Table) -> list[str]:
     columns = ", ".join(f'"{name}" {_type(name)} NOT NULL' for name in table.columns)
-    key = ", ".join(f'"{name}"' for name in table.key)
-    rowid = " WITHOUT ROWID" if table.is_clustered else ""
+    key = ", ".join(f'"{name}"' for name in table.place or table.key)
+    rowid = " WITHOUT ROWID" if table.place else ""
     statements = [f"CREATE TABLE {table.name} ({columns}, body BLOB NOT NULL, PRIMARY KEY ({key})){rowid}"]
     for number, index in enumerate(table.indexes):
         names = ", ".join(f'"{name}"' for name in index)

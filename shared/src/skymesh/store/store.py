@@ -16,6 +16,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    ResourceRecord,
     Run,
     RunSummary,
     SourceCount,
@@ -25,7 +26,8 @@ from skymesh.model.state import State, StateLink, Verdict
 
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
-    | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount | Cutouts
+    | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
+    | Cutouts
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -43,8 +45,8 @@ class Keys:
     ----------
     arrivals, verdicts, links
         Stocks whose rows are wanted, from the beginning up to `until`.
-    results
-        Results wanted by id.
+    results, cutouts
+        Results and blocks of image stamps wanted by id.
     until
         Position of the last record of the batch, inclusive.
     """
@@ -53,6 +55,7 @@ class Keys:
     verdicts: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
     results: frozenset[Digest] = frozenset()
+    cutouts: frozenset[Digest] = frozenset()
     until: Position = _START
 
     def without(self, asked: Keys) -> Keys:
@@ -62,6 +65,7 @@ class Keys:
             self.verdicts - asked.verdicts,
             self.links - asked.links,
             self.results - asked.results,
+            self.cutouts - asked.cutouts,
             self.until,
         )
 
@@ -72,11 +76,12 @@ class Keys:
             self.verdicts | other.verdicts,
             self.links | other.links,
             self.results | other.results,
+            self.cutouts | other.cutouts,
             max(self.until, other.until),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.arrivals or self.verdicts or self.links or self.results)
+        return bool(self.arrivals or self.verdicts or self.links or self.results or self.cutouts)
 
 
 @dataclass
@@ -87,6 +92,7 @@ class Found:
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     links: dict[str, list[StateLink]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
+    cutouts: dict[Digest, bytes] = field(default_factory=dict)
 
     def add(self, other: Found) -> None:
         """Take in what another read found."""
@@ -94,6 +100,7 @@ class Found:
         self.verdicts |= other.verdicts
         self.links |= other.links
         self.results |= other.results
+        self.cutouts |= other.cutouts
 
 
 class TierStore(Protocol):
@@ -108,7 +115,10 @@ class TierStore(Protocol):
         """Write documents; durable when this returns. One batch may be written in part after a crash."""
 
     async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
-        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``."""
+        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``.
+
+        What a run has of a stock is found at the stock's arrivals, and so only where there are some.
+        """
 
 
 class Store(TierStore, Protocol):

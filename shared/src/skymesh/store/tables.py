@@ -15,6 +15,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    ResourceRecord,
     Run,
     RunSummary,
     SourceCount,
@@ -41,8 +42,10 @@ class Table:
         Whether a document that is there already is kept, because its key is its content.
     gives_way
         Column that says of a document that is there whether it makes room for another.
-    is_clustered
-        Whether rows are small and found by the beginning of the key: then they lie in its order.
+    place
+        Columns in whose order small rows lie, each in its place. What a run has at a position lies by
+        position: such rows are appended, and are found by stock through the log's arrivals. Empty:
+        rows lie as they come, and an index leads to them by key.
     """
 
     name: str
@@ -51,7 +54,7 @@ class Table:
     indexes: tuple[tuple[str, ...], ...] = ()
     first_stays: bool = True
     gives_way: str = ""
-    is_clustered: bool = False
+    place: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -63,18 +66,18 @@ TABLES: dict[type[Any], Table] = {
     Arrival: Table(
         "arrivals", ("log", "position"), ("stock", "alert"), (("log", "stock", "position"), ("alert",))
     ),
-    Verdict: Table("verdicts", ("run", "stock", "position"), is_clustered=True),
-    StateLink: Table("state_links", ("run", "stock", "position"), is_clustered=True),
+    Verdict: Table("verdicts", ("run", "stock", "position"), place=("run", "position")),
+    StateLink: Table("state_links", ("run", "stock", "position"), place=("run", "position")),
     State: Table("states", ("id",), ("stock",)),
     Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False),
     Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
-    View: Table("views", ("run", "channel", "stock", "position"), is_clustered=True),
+    View: Table("views", ("run", "channel", "stock", "position"), place=("run", "position", "channel")),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),
         ("id",),
         (("id",),),
-        is_clustered=True,
+        place=("run", "tier", "channel", "instance", "partition", "first"),
     ),
     ConfigRecord: Table("configs", ("id",)),
     JobRecord: Table("jobs", ("id",), ("name",)),
@@ -82,6 +85,7 @@ TABLES: dict[type[Any], Table] = {
     Run: Table("runs", ("id",), ("job", "log")),
     RunSummary: Table("run_summaries", ("run",)),
     UnitRecord: Table("units", ("unit", "version")),
+    ResourceRecord: Table("resources", ("id",), first_stays=False),
     SourceCount: Table("source_counts", ("run", "name")),
     DeadLetter: Table("dead_letters", ("run", "source", "index")),
     Product: Table("products", ("run", "name"), first_stays=False),

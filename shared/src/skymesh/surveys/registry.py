@@ -9,7 +9,7 @@ from typing import Any
 from skymesh.codecs.avro import Header, Tables
 from skymesh.errors import NotFoundError, UnknownSchemaError
 from skymesh.model.point import DataPoint
-from skymesh.surveys.survey import Survey
+from skymesh.surveys.survey import FramedSurvey, Survey
 
 GROUP = "skymesh.surveys"
 
@@ -53,12 +53,17 @@ def _find(schema: Any) -> tuple[Survey, Tables]:
     for survey in installed().values():
         try:
             tables = survey.tables(schema)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UnknownSchemaError(f"no valid Avro schema ({type(error).__name__})") from error
         if tables is not None:
             return survey, tables
     name = schema.get("name", "?") if isinstance(schema, dict) else str(schema)
     raise UnknownSchemaError(f"no installed survey ({', '.join(installed())}) writes the schema {name!r}")
+
+
+def framed() -> tuple[FramedSurvey, ...]:
+    """Return the installed surveys whose packets name their schema by an id."""
+    return tuple(survey for survey in installed().values() if isinstance(survey, FramedSurvey))
 
 
 def values_of(point: DataPoint, values: tuple[Any, ...]) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from skymesh.codecs.avro import Tables
+from skymesh.codecs.confluent import SchemaSource
 from skymesh.model.alert import Alert, Source
 from skymesh.model.point import DataPoint
 
@@ -88,3 +90,20 @@ class Survey(Protocol):
 
     def positions_deg(self, points: Sequence[DataPoint]) -> tuple[Floats, Floats]:
         """Return right ascension and declination (ICRS, degrees); NaN for points without."""
+
+
+@runtime_checkable
+class FramedSurvey(Survey, Protocol):
+    """A survey that sends packets without their schema, as messages that name it by an id."""
+
+    def schemas_in(self, folder: Path) -> SchemaSource:
+        """Return the schemas in a folder.
+
+        Raises
+        ------
+        SettingsError
+            If there is no such folder.
+        """
+
+    def packaged_schemas(self) -> SchemaSource | None:
+        """Return the schemas of a package of the survey; None if none is installed."""

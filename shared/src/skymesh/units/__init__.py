@@ -5,13 +5,15 @@ Import from here::
     from skymesh.units import Analyser, LightCurve, Result
 """
 
+from skymesh.catalogue import Catalogue, Cut
 from skymesh.errors import MissingInputError, TransientError
 from skymesh.lightcurve import LightCurve
 from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
-from skymesh.units.inputs import DataPoints
-from skymesh.units.table import AlertTable, AlertView
+from skymesh.units.inputs import Brightest, Cutouts, DataPoints, First, Newest, Position
+from skymesh.units.sieve import Sieve
+from skymesh.units.table import AlertTable, AlertView, values_at
 from skymesh.units.unit import (
     Analyser,
     Combiner,
@@ -27,15 +29,23 @@ __all__ = [
     "AlertTable",
     "AlertView",
     "Analyser",
+    "Brightest",
+    "Catalogue",
     "Combiner",
+    "Cut",
+    "Cutouts",
     "DataPoint",
     "DataPoints",
     "Filter",
+    "First",
     "LightCurve",
     "MissingInputError",
+    "Newest",
     "ObjectView",
+    "Position",
     "ProductFile",
     "Result",
+    "Sieve",
     "State",
     "Summary",
     "TableFilter",
@@ -44,4 +54,5 @@ __all__ = [
     "Unit",
     "Verdict",
     "Verdicts",
+    "values_at",
 ]

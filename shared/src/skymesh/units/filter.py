@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from skymesh.units.table import AlertTable, AlertView
 from skymesh.units.unit import Unit
@@ -30,24 +30,28 @@ Verdicts = Sequence[Verdict]
 
 
 class Filter(Unit):
-    """Keeps or rejects alerts. Write `accept`; for whole tables see `TableFilter`."""
+    """Keeps or rejects alerts. Write `accept`; for whole tables see `TableFilter`.
+
+    Behind the alert it may ask for catalogues of the job's resources: ``gaia: Catalogue``, or
+    ``gaia: Catalogue | None = None`` if it can do without, or ``Mapping[str, Catalogue]``.
+    """
 
     @abstractmethod
-    def accept(self, alert: AlertView) -> Verdict:
+    def accept(self, alert: AlertView, *args: Any, **given: Any) -> Verdict:
         """Judge one alert, of which only what the channel may see is there."""
 
-    def accept_table(self, table: AlertTable) -> Verdicts:
+    def accept_table(self, table: AlertTable, *args: Any, **given: Any) -> Verdicts:
         """Judge a batch of alerts, in order; here by judging each alone."""
-        return [self.accept(alert) for alert in table]
+        return [self.accept(alert, *args, **given) for alert in table]
 
 
 class TableFilter(Filter):
     """A filter that judges whole tables. Write `accept_table`."""
 
     @abstractmethod
-    def accept_table(self, table: AlertTable) -> Verdicts:
+    def accept_table(self, table: AlertTable, *args: Any, **given: Any) -> Verdicts:
         """Judge a batch of alerts, in order."""
 
-    def accept(self, alert: AlertView) -> Verdict:
+    def accept(self, alert: AlertView, *args: Any, **given: Any) -> Verdict:
         """Judge one alert: a table of one row."""
-        return self.accept_table(AlertTable((alert,)))[0]
+        return self.accept_table(AlertTable((alert,)), *args, **given)[0]

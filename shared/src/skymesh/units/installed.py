@@ -101,6 +101,8 @@ def _problems(unit: type[Unit], error: ValidationError) -> list[str]:
             problems.append(f"{place}: no such parameter; there are: {names}")
         elif item["type"] == "missing":
             problems.append(f"{place}: this parameter must be given")
+        elif item["type"] == "value_error":
+            problems.append(f"{place}: {item['ctx']['error']}, not {item['input']!r}")
         else:
             problems.append(f"{place}: {item['msg'].lower()}, not {item['input']!r}")
     return problems

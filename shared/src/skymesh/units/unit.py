@@ -31,6 +31,17 @@ class Unit(BaseModel):
     deadline_s: ClassVar[float] = 60.0
     """After so many seconds one execution is given up and settled as failed."""
 
+    def problems(self, given: Mapping[str, Any]) -> Iterable[str]:
+        """Yield what is wrong with the parameters in a job that gives these inputs, a line each.
+
+        Parameters
+        ----------
+        given
+            For each input that is met, by parameter, the names of the instances that meet it; for a
+            resource the `Catalogue`, or all of them by name.
+        """
+        return ()
+
 
 class Combiner(Unit):
     """Chooses which points make the states of a channel."""
@@ -67,14 +78,33 @@ class Analyser(Unit):
     """Computes on one state.
 
     Write ``run(self, …) -> MyResult``: the type hints of its parameters are its wiring. They may be
-    `State`, `LightCurve`, `DataPoints`, ``numpy.random.Generator`` (seeded by the execution), a
-    `Result` type (made by another analyser of the channel), ``X | None`` for one that may be absent,
-    and ``Mapping[str, X]`` for every instance that makes X. A required input that is missing settles
-    the execution as ``missing``; the unit itself raises `MissingInputError`.
+    `State`, `LightCurve`, `DataPoints`, `Position`, ``Annotated[DataPoint, First()]`` (or `Newest`,
+    `Brightest`), `Cutouts`, ``numpy.random.Generator`` (seeded by the execution), `Catalogue` (from the
+    job's resources), a `Result` type (made by another analyser of the channel), ``X | None`` for one
+    that may be absent, and ``Mapping[str, X]`` for every instance that makes X, or every catalogue. A
+    required input that is missing settles the execution as ``missing``; the unit itself raises
+    `MissingInputError`.
+
+    A unit that is quicker on many states at once also writes `run_many`.
     """
 
     rtol: ClassVar[float | None] = None
     """How far a second computation may be off, relative, and still count as the same; None: not at all."""
+
+    def run_many(self, inputs: Sequence[Mapping[str, Any]]) -> Sequence[Result | Exception]:
+        """Run on several states; return a result or an error for each, in order.
+
+        Parameters
+        ----------
+        inputs
+            The arguments of ``run`` for each, by name.
+        """
+        raise NotImplementedError  # runners ask whether a unit has its own; see `has_batch_form`
+
+    @classmethod
+    def has_batch_form(cls) -> bool:
+        """Return whether the unit writes `run_many`."""
+        return cls.run_many is not Analyser.run_many
 
 
 class ObjectView(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from skymesh.errors import MissingInputError
 from skymesh.units import DataPoints
 from skymesh_t1.muxing import mux
 from skymesh_t2.units.difference_flux import DifferenceFlux
-from skymesh_t2.units.light_curve_summary import LightCurveSummary, mean_position_deg
+from skymesh_t2.units.light_curve_summary import LightCurveSummary
 from support.packets import JD, PUBLIC, detection, limit, points
 
 TAI_MINUS_JD = -2400000.5 + 37 / 86400
@@ -23,7 +23,7 @@ def summary(history, **config):
 
 def at(*positions):
     history = [detection(jd_utc=JD - 1 - n, ra=ra, dec=dec) for n, (ra, dec) in enumerate(positions)]
-    return mean_position_deg(DataPoints(points(history=history)[1:]))
+    return DataPoints(points(history=history)[1:]).mean_position_deg()
 
 
 def test_counts_times_magnitudes_and_bands():
@@ -91,5 +91,5 @@ def test_the_right_ascension_is_below_360():
 
 def test_a_detection_without_position_does_not_spoil_the_mean():
     history = [detection(jd_utc=JD - 2, ra=10.0, dec=5.0), detection(jd_utc=JD - 1, ra=None, dec=None)]
-    found = mean_position_deg(DataPoints(points(history=history)[1:]))
+    found = DataPoints(points(history=history)[1:]).mean_position_deg()
     assert np.allclose(found, (10.0, 5.0))

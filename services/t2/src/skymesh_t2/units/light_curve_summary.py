@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from skymesh.lightcurve import mag_of_flux
 from skymesh.units import Analyser, DataPoints, LightCurve, MissingInputError, Result
-
-_CIRCLE_DEG = 360.0
 
 
 class Summary(Result, frozen=True):
@@ -83,7 +79,7 @@ class LightCurveSummary(Analyser):
         if len(good) == 0:
             raise MissingInputError("no point with usable flux")
         mags = good.mag_ab
-        ra_deg, dec_deg = mean_position_deg(points)
+        ra_deg, dec_deg = points.mean_position_deg()
         newest = points.values(points.detections.points[-1]) if len(points.detections) else {}
         limit_mjd, limit_mag, limit_band = self._last_limit(curve, float(good.mjd_tai[0]))
         return Summary(
@@ -114,22 +110,6 @@ class LightCurveSummary(Analyser):
             return None, None, None
         row = rows[-1]
         return float(limits.mjd_tai[row]), float(mags[row]), str(limits.band[row])
-
-
-def mean_position_deg(points: DataPoints) -> tuple[float, float]:
-    """Return the mean position of the detections (ICRS, degrees), right across 0h; NaN without any.
-
-    The mean is taken over unit vectors.
-    """
-    ra_deg, dec_deg = points.detections.positions_deg
-    has_both = np.isfinite(ra_deg) & np.isfinite(dec_deg)
-    ra, dec = np.radians(ra_deg[has_both]), np.radians(dec_deg[has_both])
-    if not len(ra):
-        return math.nan, math.nan
-    x, y, z = (np.cos(dec) * np.cos(ra)).mean(), (np.cos(dec) * np.sin(ra)).mean(), np.sin(dec).mean()
-    mean_ra_deg = math.degrees(math.atan2(y, x)) % 360
-    # The remainder of a tiny negative angle rounds to 360 itself.
-    return mean_ra_deg if mean_ra_deg < _CIRCLE_DEG else 0.0, math.degrees(math.atan2(z, math.hypot(x, y)))
 
 
 def _number(value: float) -> float | None:

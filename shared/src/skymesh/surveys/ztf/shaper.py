@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 from typing import Any, Final
 
@@ -13,8 +13,9 @@ import msgspec
 
 from skymesh.errors import InvalidDataPointError
 from skymesh.model.alert import Alert, Source, alert_id
-from skymesh.model.ids import Digest, canonical, digest_bytes
+from skymesh.model.ids import canonical, digest_bytes
 from skymesh.model.point import DETECTION, FORCED, LIMIT, DataPoint, point_body, point_id
+from skymesh.surveys.packets import is_position, record_digest
 from skymesh.surveys.survey import Shaped
 from skymesh.surveys.time_scales import mjd_tai_of_jd_utc
 from skymesh.surveys.ztf import fields, names
@@ -22,7 +23,6 @@ from skymesh.surveys.ztf.rights import labels_of
 
 SURVEY: Final = "ztf"
 _ABSENT: Final = -999
-_encode_sorted: Final = msgspec.msgpack.Encoder(order="sorted").encode
 # How MessagePack writes -999, as a float and as an integer.
 _ABSENT_FLOAT, _ABSENT_INTEGER = msgspec.msgpack.encode(-999.0), msgspec.msgpack.encode(-999)
 _POSITIVE: Final = {"t": True, "1": True, "f": False, "0": False, None: None}
@@ -62,7 +62,7 @@ def shape(record: dict[str, Any], source: Source) -> Shaped:
         survey=SURVEY,
         native=candid,
         stock=names.stock_of(object_id),
-        record=_record_digest(record, points, values, aggregates, stamps),
+        record=record_digest(record, _DIGESTED_APART, points, values, aggregates, stamps),
         points=points,
         values=values,
         aggregates=aggregates,
@@ -86,7 +86,7 @@ def _identity(record: dict[str, Any], candidate: dict[str, Any]) -> tuple[str, i
 
 def _trigger(candidate: dict[str, Any], candid: int) -> DataPoint:
     ra_deg, dec_deg = candidate["ra"], candidate["dec"]
-    if not _is_number(ra_deg) or not _is_number(dec_deg) or not (0 <= ra_deg <= 360 and -90 <= dec_deg <= 90):
+    if not is_position(ra_deg, dec_deg):
         raise InvalidDataPointError(f"no position: ra {ra_deg}, dec {dec_deg}")
     row = tuple(map(candidate.get, fields.DETECTION_FIELDS))
     return _detection(candid, row, is_triggering=True)
@@ -161,20 +161,6 @@ def _cutouts(record: dict[str, Any]) -> bytes | None:
     return canonical(stamps) if stamps else None
 
 
-def _record_digest(
-    record: dict[str, Any],
-    points: Iterable[DataPoint],
-    values: dict[str, Any],
-    aggregates: dict[str, Any],
-    stamps: Digest | None,
-) -> Digest:
-    """Return the digest of the decoded record: its points by id, everything else by value."""
-    extra = {key: _plain(value) for key, value in record.items() if key not in _DIGESTED_APART}
-    content = [[point.id for point in points], values, aggregates, stamps, extra]
-    # It only orders copies and tells them apart, so text is taken as it is spelled.
-    return digest_bytes("record", _encode_sorted(content))
-
-
 _DIGESTED_APART: Final = frozenset({"candidate", "prv_candidates", "fp_hists", *fields.CUTOUTS})
 
 
@@ -183,16 +169,3 @@ def _present(candidate: dict[str, Any], left_out: frozenset[str]) -> Iterator[tu
     for name, value in candidate.items():
         if value is not None and value == value and value != _ABSENT and name not in left_out:
             yield name, value
-
-
-def _plain(value: Any) -> Any:
-    """Return a broker's extra value in plain types: dates and the like as text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | float | str | bytes) else str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, float | int) and math.isfinite(value)
