@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,14 +28,29 @@ def test_brighter_is_up_and_newer_is_right():
     assert drawn.origin == "days since MJD 59505.0000 (TAI)"
     assert [float(tick.text.replace("−", "-")) for tick in drawn.x_ticks][-1] == 0
     assert [tick.at for tick in drawn.y_ticks] == sorted(tick.at for tick in drawn.y_ticks)
-    assert drawn.told == ("2 in ztfg; 1 upper limits; AB magnitude 18.00 to 19.00; MJD 59498.00 to 59505.00.")
+    assert drawn.told == ("2 in ztfg; 1 upper limit; AB magnitude 18.00 to 19.00; MJD 59498.00 to 59505.00.")
 
 
 def test_an_object_fainter_than_its_template_is_drawn_as_fluxes():
     drawn = draw(curve([(0, "ztfg", -19.0), (1, "ztfr", -18.0)]))
-    assert drawn.quantity == "flux / nJy"
+    assert drawn.quantity == "flux / µJy"
     heights = {band.band: places(band.points)[0][1] for band in drawn.bands}
     assert heights["ztfr"] > heights["ztfg"]
+
+
+@pytest.mark.parametrize("mag, unit", [(-22.5, "nJy"), (-20.0, "µJy"), (-13.0, "mJy")])
+def test_fluxes_have_a_unit_of_which_few_digits_are_needed(mag, unit):
+    drawn = draw(curve([(0, "lsstr", mag), (1, "lsstr", mag + 0.5)]))
+    assert drawn.quantity == f"flux / {unit}"
+    assert max(len(tick.text) for tick in drawn.y_ticks) <= 7
+    assert f" {unit}; MJD" in drawn.told
+
+
+def test_where_most_is_fainter_than_the_template_fluxes_are_drawn():
+    rows = [(0, "lsstr", 19.0), (1, "lsstr", -19.0), (2, "lsstr", -19.5)]
+    assert draw(curve(rows)).quantity == "flux / µJy"
+    assert draw(curve(rows)).bands[0].n_points == 3
+    assert draw(curve([*rows, (3, "lsstr", 18.0)])).quantity == "AB magnitude"
 
 
 def test_measurements_without_a_place_are_counted():

@@ -49,6 +49,13 @@ def test_brighter_is_up():
     assert sorted(ticks) == sorted(ticks, key=lambda tick: tick[1])
 
 
+def test_one_night_is_not_stretched_to_years():
+    for rows in (RISING[:1], RISING[1:2]):
+        for axes in LightCurvePlot()._figure(rows, "s", "").axes:
+            start, end = axes.get_xlim()
+            assert start < rows.mjd_tai[0] < end == pytest.approx(start + 1)
+
+
 @pytest.mark.parametrize("show, absent", [("magnitude", "difference flux / nJy"), ("flux", "AB magnitude")])
 def test_one_panel_alone(show, absent):
     told = texts(LightCurvePlot(format="svg", show=show).draw(RISING, "s"))

@@ -17,6 +17,7 @@ MOST_ROWS = 1000
 _MIN_SIGNIFICANCE = 3.0
 _TICKS = 5
 _ABSURD = 1e15
+_FLUX_UNITS: Final = ((1e7, "mJy", 1e6), (1e4, "µJy", 1e3), (0.0, "nJy", 1.0))
 
 _SHAPES: Final[dict[str, str]] = {
     "circle": "m-3,0a3,3 0 1,0 6,0a3,3 0 1,0 -6,0z",
@@ -55,8 +56,8 @@ class Drawing(NamedTuple):
     Attributes
     ----------
     quantity
-        What the upright axis is: AB magnitudes (brighter is up), or fluxes in nJy where no flux stands
-        out of the noise.
+        What the upright axis is: AB magnitudes (brighter is up), or fluxes where less than half of the
+        measurements stand out of the noise and are brighter than the template.
     origin
         What the times are counted from.
     x_ticks, y_ticks
@@ -82,6 +83,8 @@ class Drawing(NamedTuple):
 class _Rows(NamedTuple):
     """What is drawn of a curve: `y` with its ends `low` and `high`, and limits, in units of the axis."""
 
+    quantity: str
+    unit: str
     curve: LightCurve
     y: Floats
     low: Floats
@@ -93,7 +96,8 @@ def draw(curve: LightCurve) -> Drawing | None:
     """Return the figure of a light curve; None if it has neither a measurement nor a limit."""
     newest = curve[max(0, len(curve) - MOST_ROWS) :]
     is_significant = newest.flux_njy >= _MIN_SIGNIFICANCE * newest.flux_err_njy
-    is_magnitude = bool((is_significant & (newest.flux_njy > 0)).any()) or not newest.is_good.any()
+    # Much of a variable star or a galaxy's nucleus is fainter than the template: magnitudes would hide it.
+    is_magnitude = 2 * int((is_significant & (newest.flux_njy > 0)).sum()) >= int(newest.is_good.sum())
     rows = _magnitudes(newest, is_significant) if is_magnitude else _fluxes(newest)
     times = newest.mjd_tai[np.isfinite(rows.y) | np.isfinite(rows.limit)]
     heights = np.concatenate([rows.y, rows.low, rows.high, rows.limit])
@@ -108,14 +112,14 @@ def draw(curve: LightCurve) -> Drawing | None:
     )
     drawn = tuple(band for band in bands if band.n_points or band.n_limits)
     return Drawing(
-        quantity="AB magnitude" if is_magnitude else "flux / nJy",
+        quantity=rows.quantity,
         origin=f"days since MJD {origin:.4f} (TAI)",
         x_ticks=across[1],
         y_ticks=up[1],
         bands=drawn,
         left_out=len(curve) - len(newest),
         without_magnitude=int((newest.is_good & ~np.isfinite(rows.y)).sum()),
-        told=_told(drawn, rows, times, is_magnitude=is_magnitude),
+        told=_told(drawn, rows, times),
     )
 
 
@@ -123,13 +127,15 @@ def _magnitudes(curve: LightCurve, is_shown: Flags) -> _Rows:
     mag = np.where(is_shown | ~np.isfinite(curve.flux_err_njy), curve.mag_ab, np.nan)
     err = _finite(curve.mag_err_ab)
     limit = np.where(curve.kind == "limit", mag_of_flux(curve.limit_njy), np.nan)
-    return _Rows(curve, mag, mag - err, mag + err, limit)
+    return _Rows("AB magnitude", "", curve, mag, mag - err, mag + err, limit)
 
 
 def _fluxes(curve: LightCurve) -> _Rows:
-    err = _finite(curve.flux_err_njy)
+    largest = float(np.abs(curve.good.flux_njy).max())
+    unit, njy = next((unit, njy) for least, unit, njy in _FLUX_UNITS if largest >= least)
+    flux, err = curve.flux_njy / njy, _finite(curve.flux_err_njy) / njy
     nothing = np.full(len(curve), np.nan)
-    return _Rows(curve, curve.flux_njy, curve.flux_njy - err, curve.flux_njy + err, nothing)
+    return _Rows(f"flux / {unit}", f" {unit}", curve, flux, flux - err, flux + err, nothing)
 
 
 def _finite(error: Floats) -> Floats:
@@ -185,16 +191,12 @@ def _band(
     )
 
 
-def _told(bands: tuple[BandDrawing, ...], rows: _Rows, times: Floats, *, is_magnitude: bool) -> str:
+def _told(bands: tuple[BandDrawing, ...], rows: _Rows, times: Floats) -> str:
     counts = ", ".join(f"{band.n_points} in {band.band}" for band in bands if band.n_points)
-    limits = sum(band.n_limits for band in bands)
+    n_limits = sum(band.n_limits for band in bands)
+    limits = "1 upper limit" if n_limits == 1 else f"{n_limits} upper limits"
     span = f"MJD {times[0]:.2f} to {times[-1]:.2f}"
     if not counts:
-        return f"{limits} upper limits and no measurement, {span}."
-    ends = (float(np.nanmin(rows.y)), float(np.nanmax(rows.y)))
-    heights = (
-        f"AB magnitude {ends[0]:.2f} to {ends[1]:.2f}"
-        if is_magnitude
-        else f"flux {ends[0]:.0f} to {ends[1]:.0f} nJy"
-    )
-    return f"{counts}; {limits} upper limits; {heights}; {span}."
+        return f"{limits} and no measurement, {span}."
+    name, low, high = rows.quantity.partition(" /")[0], float(np.nanmin(rows.y)), float(np.nanmax(rows.y))
+    return f"{counts}; {limits}; {name} {low:.2f} to {high:.2f}{rows.unit}; {span}."

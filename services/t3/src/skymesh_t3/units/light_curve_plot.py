@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _MARKERS: Final = {"circle": "o", "square": "s", "diamond": "D", "plus": "P", "cross": "X", "star": "*"}
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _DOTS_PER_INCH: Final = 120
+_LEAST_ROOM_DAYS: Final = 0.5
 
 
 class LightCurvePlot(Summary):
@@ -97,7 +98,7 @@ class LightCurvePlot(Summary):
         figure.suptitle(_literal(f"{stock}   {channel}".rstrip()))
         axes[-1].set_xlabel("MJD (TAI)")
         axes[-1].ticklabel_format(axis="x", style="plain", useOffset=False)
-        _add_days(axes[0], curve)
+        _set_days(axes[0], curve)
         handles, labels = axes[0].get_legend_handles_labels()
         if labels:
             figure.legend(
@@ -135,12 +136,14 @@ def _points(axis: Axes, band: str, x: Floats, y: Floats, error: Floats) -> None:
                   label=_literal(band))  # fmt: skip
 
 
-def _add_days(axis: Axes, curve: LightCurve) -> None:
-    """Add an axis above that counts days from the first measurement."""
-    shown = curve.good if len(curve.good) else curve
-    if not len(shown):
+def _set_days(axis: Axes, curve: LightCurve) -> None:
+    """Let the axis hold all rows with some room, and one above it count days from the first measurement."""
+    if not len(curve):
         return
-    first = float(shown.mjd_tai[0])
+    start, end = float(curve.mjd_tai.min()), float(curve.mjd_tai.max())
+    room = max(_LEAST_ROOM_DAYS, 0.04 * (end - start))
+    axis.set_xlim(start - room, end + room)
+    first = float((curve.good if len(curve.good) else curve).mjd_tai[0])
     days = (lambda mjd: np.asarray(mjd) - first, lambda days: np.asarray(days) + first)
     above = axis.secondary_xaxis("top", functions=days)
     above.set_xlabel(f"days since MJD {first:.3f}")
