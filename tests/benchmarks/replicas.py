@@ -63,10 +63,15 @@ def read_originals(folders: Iterable[Path]) -> list[Original]:
     return [original for file in files for original in _originals(file.read_bytes())]
 
 
+def data_folder() -> Path:
+    """Return the folder of real packets, whether it is there or not."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    return Path(os.environ.get(DATA_VARIABLE) or beside)
+
+
 def default_folders() -> list[Path]:
     """Return the folders of real packets that are there."""
-    beside = Path(__file__).parents[3] / "shared" / "data"
-    data = Path(os.environ.get(DATA_VARIABLE) or beside) / "ztf" / "avro"
+    data = data_folder() / "ztf" / "avro"
     return [data / name for name in FOLDERS if (data / name).is_dir()]
 
 

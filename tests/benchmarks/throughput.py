@@ -80,7 +80,9 @@ def say(text: str) -> None:
 def write_job(folder: Path, name: str) -> Path:
     """Write a job's file."""
     path = folder / f"{name}.yaml"
-    path.write_text(f"name: {name}\nchannels:\n  all: {{access: [ztf_public], {JOBS[name][1]}}}\n")
+    path.write_text(
+        f"name: {name}\nchannels:\n  all: {{access: [lsst_public, ztf_public], {JOBS[name][1]}}}\n"
+    )
     return path
 
 

@@ -126,8 +126,11 @@ def test_units_are_listed_each_with_a_sentence(forks, tmp_path):
 def test_a_unit_is_documented_with_its_parameters(forks, tmp_path):
     done = forks("units", "FastDecliner", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
-    assert done.out.startswith("FastDecliner 1 ")
+    assert done.out.startswith("FastDecliner 1, Analyser (skymesh ")
     assert "min_rate_mag_per_day: float, default 0.1" in done.out
+    assert "An object is fast if it fades by more than this." in done.out
+    assert "inputs\n  curve: light curve\n" in done.out
+    assert "makes FastDecline\n  fast: bool\n" in done.out
     assert "must be given" in forks("units", "SampleFilter", cwd=tmp_path).out
     unknown = forks("units", "fastdecliner", cwd=tmp_path)
     assert unknown.code == 2

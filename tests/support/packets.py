@@ -16,6 +16,7 @@ from typing import Any
 
 import fastavro
 
+from skymesh.codecs.confluent import Schemas
 from skymesh.model.alert import Alert
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
@@ -213,11 +214,13 @@ def container(
     return out.getvalue()
 
 
-def ingested(data: bytes, name: str = "synthetic.avro") -> list[Alert | DeadLetter]:
-    """Return what ingest makes of every record of a container, in order."""
+def ingested(
+    data: bytes, name: str = "synthetic.avro", schemas: Schemas | None = None
+) -> list[Alert | DeadLetter]:
+    """Return what ingest makes of every record of a container or message, in order."""
     tier = Ingest(Context(Digest(bytes(16)), Digest(bytes(16))))
     made: list[Alert | DeadLetter] = []
-    for offset, item in enumerate(read_packets(Container(name, data))):
+    for offset, item in enumerate(read_packets(Container(name, data), schemas or Schemas())):
         outcome = tier.process(Batch(0, offset, offset + 1, (offset,), (item,)), Found())
         made += [publication.value for publication in outcome.records]
         made += [document for document in outcome.documents if isinstance(document, DeadLetter)]

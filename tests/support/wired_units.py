@@ -134,7 +134,7 @@ class StarVeto(TableFilter):
     version = "1"
     radius_arcsec: float = 5.0
 
-    def problems(self, given: Mapping[str, Any]) -> list[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> list[str]:
         if self.radius_arcsec > 0 and "stars" not in given:
             return ["radius_arcsec > 0 needs a catalogue of stars: add one under resources:"]
         return []

@@ -128,8 +128,9 @@ def test_a_cut_record_is_never_read_as_a_whole_one(data):
         {"type": "enum", "name": "E", "symbols": ["A"]},
         {"type": "fixed", "name": "F", "size": 2},
         {"type": "long", "logicalType": "timestamp-millis"},
+        [],
     ],
-    ids=["map", "enum", "fixed", "logical"],
+    ids=["map", "enum", "fixed", "logical", "union of nothing"],
 )
 def test_types_that_alerts_do_not_use_are_left_to_fastavro(kind):
     assert compile_decoder({"type": "record", "name": "R", "fields": [{"name": "x", "type": kind}]}) is None

@@ -9,6 +9,9 @@ import fastavro
 import pytest
 
 from skymesh.codecs.avro import iter_records
+from skymesh.codecs.avro_decoder import compile_decoder
+from skymesh.surveys.lsst.fields import HISTORY
+from skymesh.surveys.lsst.fields import history_tables as lsst_tables
 from skymesh.surveys.ztf.fields import HISTORY_COLUMNS, history_tables
 
 
@@ -54,3 +57,19 @@ def test_every_real_history_row_holds_the_columns_asked_for(shared_data):
             assert same(list(found), wanted), f"{path.name} {ours[0]}"
             rows += len(wanted)
     assert rows > 5000
+
+
+@pytest.mark.shared_data
+def test_every_real_row_of_rubins_histories_holds_the_columns_asked_for_by_a_compiled_decoder(shared_data):
+    rows = 0
+    for path in sorted((shared_data / "lsst" / "real_native").glob("*.avro")):
+        data = path.read_bytes()
+        theirs = fastavro.reader(io.BytesIO(data))
+        assert compile_decoder(theirs.writer_schema) is not None
+        items = iter_records(data, lambda header: lsst_tables(header.schema) or ())
+        for ours, expected in zip(items, theirs, strict=True):
+            for name in ("prvDiaSources", "prvDiaForcedSources"):
+                wanted = [tuple(row.get(column) for column in HISTORY[name]) for row in expected[name] or []]
+                assert same(list(ours.value[name] or []), wanted), f"{path.name} {ours[0]}"
+                rows += len(wanted)
+    assert rows > 70_000

@@ -21,7 +21,9 @@ from skymesh.model.execution import (
 from skymesh.model.ids import digest_bytes, digest_sequence
 from skymesh.model.run import job_id, run_id
 from skymesh.model.state import make_state
+from skymesh.surveys.lsst import fields as lsst_fields
 from skymesh.surveys.ztf.fields import DETECTION_FIELDS, FORCED_FIELDS, LIMIT_FIELDS
+from support import lsst_packets as lsst
 from support.packets import JD, alert, as_history, candidate, detection, forced, limit, pid_of, points
 
 A, B, C = bytes(range(16)), bytes(range(16, 32)), b"\xff" * 16
@@ -110,6 +112,25 @@ def test_forced_photometry():
     key = ["ztf", "forced", f"ZTF21aaaaaaa/{pid_of(JD - 4, 28)}"]
     expected = hex_of("point", pack([*key, *raw(entry, FORCED_FIELDS)]))
     assert point.id.hex() == expected == "88a2bf87ba5682c6870c144615e11102"
+
+
+@pytest.mark.parametrize(
+    "kind, entry, golden",
+    [
+        ("detection", lsst.dia_source(), "e972e0b1ed1f2ae9270aaa5ac1b71203"),
+        ("forced", lsst.dia_forced_source(), "5fcfff37d4fd91273438ae22a94b73ef"),
+        ("limit", lsst.dia_limit(), "8f00fe766c60c5b1f77ba2d2648a7436"),
+    ],
+)
+def test_points_of_lsst(kind, entry, golden):
+    """Synthetic entries, whose floats of 32 bits are exact."""
+    lists = {"detection": "history", "forced": "forced", "limit": "limits"}
+    version = "7.4" if kind == "limit" else "11.1"
+    point = lsst.points(version=version, **{lists[kind]: [entry]})[1]
+    native = entry[{"detection": "diaSourceId", "forced": "diaForcedSourceId", "limit": "ccdVisitId"}[kind]]
+    body = pack(["lsst", kind, native, *(entry[name] for name in lsst_fields.FIELDS[kind])])
+    assert point.body == body
+    assert point.id.hex() == hex_of("point", body) == golden
 
 
 def test_state():

@@ -156,7 +156,7 @@ def test_its_packets_go_all_the_way_once_its_distribution_is_installed(tmp_path,
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
-        "surveys": ["argus", "ztf"],
+        "surveys": ["argus", "lsst", "ztf"],
         "stock": "argus:eye7",
         "rejected": ["argus.avro", 1, "Argus sees no negative flux"],
         "natives": [2**60 + 1, 2**60],
@@ -176,5 +176,5 @@ def test_without_its_distribution_its_schema_is_unknown(argus_container):
     header, _ = read_header(argus_container)
     with pytest.raises(UnknownSchemaError, match=r"argus\.alert"):
         registry.of_header(header)
-    with pytest.raises(NotFoundError, match="installed: ztf"):
+    with pytest.raises(NotFoundError, match="installed: lsst, ztf"):
         registry.get("argus")

@@ -6,32 +6,23 @@ from itertools import pairwise
 
 import pytest
 
-from skymesh.model.position import Position
 from skymesh.model.state import make_state
-from skymesh_t0.registration import StockRegister
 from skymesh_t1.muxing import known_points, mux
 from skymesh_t2.units.difference_flux import DifferenceFlux
-from support.packets import PUBLIC, ingested
+from support.packets import PUBLIC
+from support.supernova import STOCK, alerts_of, register
 
 pytestmark = pytest.mark.shared_data
-STOCK = "ztf:ZTF21abiuvdk"
 
 
 @pytest.fixture
 def alerts(shared_data):
-    paths = sorted((shared_data / "ztf" / "avro" / "pgb_ZTF21abiuvdk").glob("*.avro"))
-    found = [alert for path in paths for alert in ingested(path.read_bytes(), path.name)]
-    return sorted(found, key=lambda alert: (alert.trigger.mjd_tai, alert.id, alert.record))
+    return alerts_of(shared_data)
 
 
 @pytest.fixture
 def arrivals(alerts):
     return register(alerts)
-
-
-def register(alerts):
-    stock = StockRegister()
-    return [stock.register(bytes(16), Position(0, 0, offset), alert) for offset, alert in enumerate(alerts)]
 
 
 def detections(points):

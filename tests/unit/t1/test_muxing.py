@@ -144,3 +144,20 @@ def test_points_known_at_a_position_are_those_of_the_rows_up_to_it():
         3,
     ]
     assert known_points(rows, Position(0, 0, 10))[1] == rows[1].alert.trigger
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 3)), min_size=1, unique_by=lambda item: item[0]))
+def test_of_one_exposure_the_point_that_was_processed_last_stays(natives):
+    """Without a time of processing the largest native id stands for it."""
+    made = [
+        DataPoint(digest_bytes("point", bytes([native])), "lsst", kind, native, False, False,
+                  float(processed), ("lsst_public",), (2026030900027.0, 42), 61109.0, bytes([native]))
+        for native, processed in natives
+        for kind in ("detection", "forced")
+    ]  # fmt: skip
+    latest = max(natives, key=lambda item: (item[1], item[0]))[0]
+    found = mux(made, frozenset({"lsst_public"}))
+    assert sorted((point.kind, point.native) for point in found) == [
+        ("detection", latest),
+        ("forced", latest),
+    ]

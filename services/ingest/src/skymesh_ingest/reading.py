@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from skymesh.codecs.avro import MAX_PAYLOAD, Damage, Header, Record, Tables, iter_records, iter_undecoded
 from skymesh.codecs.confluent import Schemas, is_message, read_message
 from skymesh.errors import PacketError, UnknownSchemaError
-from skymesh.model.alert import Source
+from skymesh.model.alert import Alert, Source
 from skymesh.surveys import registry
 from skymesh.surveys.survey import Survey
 
@@ -110,6 +110,20 @@ def read_packets(container: Container, schemas: Schemas = _NO_SCHEMAS) -> Iterat
         yield from _foreign(container, error)
     except PacketError as error:
         yield Unreadable(Source(container.name, 0), error, container.data[:MAX_PAYLOAD])
+
+
+def alerts_in(data: bytes, schemas: Schemas = _NO_SCHEMAS) -> Iterator[Alert]:
+    """Yield the alerts of a container or message, for a notebook.
+
+    Raises
+    ------
+    PacketError
+        At the first that cannot be read.
+    """
+    for packet in read_packets(Container("", data), schemas):
+        if isinstance(packet, Unreadable):
+            raise packet.error
+        yield packet.survey.shape(packet.record.value, packet.source).alert
 
 
 def _records(data: bytes, schemas: Schemas, tables: Callable[[Header], Tables]) -> Iterator[Record | Damage]:

@@ -15,7 +15,7 @@ import typer
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
-from skymesh_local import printing
+from skymesh_local import catalogue_cli, printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
@@ -37,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Analyses on streams of astronomical alerts.",
 )
+app.add_typer(catalogue_cli.app, name="catalogue")
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
 Store = Annotated[str, typer.Option(help="URL of the store, sqlite:PATH.", show_default=False)]

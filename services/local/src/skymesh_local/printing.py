@@ -21,6 +21,7 @@ from skymesh.jobs.plan import ChannelPlan, JobPlan
 from skymesh.units import installed
 from skymesh_local.audit import Audit
 from skymesh_local.run import Finished
+from skymesh_local.unit_document import describe
 
 _ROWS = 12
 _ID = re.compile(r"[a-z]+:[0-9a-f]{32}")
@@ -206,8 +207,15 @@ def print_units(name: str) -> None:
         for unit_name in installed.units():
             console.print(f"{unit_name:20} {_first_line(unit_name)}")
         return
-    unit = installed.load(name)
-    console.print(f"{name} {unit.version}  ({unit.__module__})\n\n{inspect.getdoc(unit) or ''}\n")
-    for parameter, field in unit.model_fields.items():
-        default = "must be given" if field.is_required() else f"default {field.default!r}"
-        console.print(f"  {parameter}: {inspect.formatannotation(field.annotation)}, {default}")
+    told = describe(name)
+    console.print(f"{told.name} {told.version}, {told.kind} ({told.source})\n\n{told.text}\n")
+    makes = f"makes {told.makes}" if told.makes else ""
+    for title, entries in (
+        ("parameters", told.parameters), ("inputs", told.inputs), (makes, told.output)
+    ):  # fmt: skip
+        if entries:
+            console.print(title)
+        for entry in entries:
+            console.print(f"  {entry.name}: {entry.what}")
+            if entry.meaning:
+                console.print(f"      {entry.meaning}")

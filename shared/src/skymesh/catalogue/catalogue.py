@@ -27,6 +27,7 @@ Values = dict[str, NDArray[Any]]
 
 CACHE_BYTES: Final = 256 << 20
 
+_KINDS: Final = {"double": "number", "int64": "integer", "bool": "flag", "string": "text"}
 _POLE_DEG: Final = 90
 _FARTHEST_ARCSEC: Final = 180 * 3600.0
 
@@ -110,8 +111,8 @@ class Catalogue:
         if content_digest(self.path, self.tiles, self._types, position) != self.digest:
             raise InvariantError("these are not the rows that were imported", where=str(self.path))
 
-    def is_numeric(self, column: str) -> bool:
-        """Return whether a column holds numbers (or flags).
+    def kind_of(self, column: str) -> str:
+        """Return what a column holds: ``number``, ``integer``, ``flag`` or ``text``.
 
         Raises
         ------
@@ -119,11 +120,11 @@ class Catalogue:
             If there is no such column.
         """
         self._check((column,))
-        return str(self._types[column]) != "string"
+        return _KINDS[str(self._types[column])]
 
     def lacking(self, columns: Iterable[str]) -> tuple[str, ...]:
         """Return which of some columns are not there, or hold no numbers."""
-        return tuple(name for name in columns if name not in self.columns or not self.is_numeric(name))
+        return tuple(n for n in columns if n not in self._types or self.kind_of(n) in {"flag", "text"})
 
     def cone_search(
         self,
@@ -212,7 +213,7 @@ class Catalogue:
                 known = ", ".join(self.columns)
                 raise SettingsError(f"has no column {column!r}; there are: {known}", where=self.name)
         for cut in cuts:
-            if not self.is_numeric(cut.column):
+            if self.kind_of(cut.column) == "text":
                 raise SettingsError(f"a cut needs numbers, and {cut.column!r} has texts", where=self.name)
 
 

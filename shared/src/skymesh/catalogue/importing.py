@@ -86,10 +86,10 @@ def import_catalogue(
         If the source cannot be read, a column is missing or of the wrong kind, a position is out of
         range, or the target exists or cannot be written.
     """
-    if target.exists():
-        raise SettingsError("exists already", where=str(target))
     chosen = open_source(source, (ra_column, dec_column), columns)
     try:
+        if target.exists():
+            raise SettingsError("exists already", where=str(target))
         target.parent.mkdir(parents=True, exist_ok=True)
         # Beside the target, so on the same file system: one renaming makes the catalogue.
         with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as beside:

@@ -120,13 +120,13 @@ def open_source(path: Path, position: tuple[str, str], columns: Sequence[str]) -
 def _open(path: Path) -> Table:
     import pyarrow as pa
 
-    if not path.exists():
-        raise SettingsError("no such file", where=str(path))
-    suffix = next((s for s in reversed(path.suffixes) if s.lower() not in _COMPRESSED), "").lower()
-    reader = ParquetTable if path.is_dir() else READERS.get(suffix)
-    if reader is None:
-        raise SettingsError(f"is neither a folder nor one of {', '.join(READERS)}", where=str(path))
     try:
+        if not (path.is_file() or path.is_dir()):
+            raise SettingsError("no such file", where=str(path))
+        suffix = next((s for s in reversed(path.suffixes) if s.lower() not in _COMPRESSED), "").lower()
+        reader = ParquetTable if path.is_dir() else READERS.get(suffix)
+        if reader is None:
+            raise SettingsError(f"is neither a folder nor one of {', '.join(READERS)}", where=str(path))
         return reader(path)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot be read: {error}", where=str(path)) from error

@@ -294,6 +294,8 @@ class _Source:
 
     def _union(self, field: _Field, namespace: str) -> Iterator[str]:
         target, branches, columns = field
+        if not branches:
+            raise UnsupportedSchemaError("a union of nothing")
         yield "branch = data[p]; p += 1"
         for index, branch in enumerate(branches):
             yield f"{'if' if index == 0 else 'elif'} branch == {2 * index}:"

@@ -271,7 +271,7 @@ class _Planner:
         return Configured(configured.ref, configured.unit, wires)
 
     def _check_inputs(self, place: str, unit: Unit, wires: tuple[Wire, ...]) -> None:
-        given = {wire.hint.name: wire.resource or wire.sources for wire in wires if wire.sources}
+        given = {wire.hint.name: wire.given for wire in wires if wire.given}
         for problem in unit.problems(given):
             self._mistake(place, problem)
 

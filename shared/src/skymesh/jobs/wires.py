@@ -39,6 +39,11 @@ class Wire:
         return self.sources if self.hint.kind in OF_RESULTS else ()
 
     @property
+    def given(self) -> Mapping[str, Any]:
+        """What meets the input, by name: catalogues, or the result types of instances."""
+        return self.catalogues or dict.fromkeys(self.instances, self.hint.result)
+
+    @property
     def resource(self) -> Any:
         """What the unit is given, where it asks for resources."""
         if self.hint.kind is InputKind.ALL_CATALOGUES:

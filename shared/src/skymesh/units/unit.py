@@ -31,14 +31,14 @@ class Unit(BaseModel):
     deadline_s: ClassVar[float] = 60.0
     """After so many seconds one execution is given up and settled as failed."""
 
-    def problems(self, given: Mapping[str, Any]) -> Iterable[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         """Yield what is wrong with the parameters in a job that gives these inputs, a line each.
 
         Parameters
         ----------
         given
-            For each input that is met, by parameter, the names of the instances that meet it; for a
-            resource the `Catalogue`, or all of them by name.
+            For each input that is met, by parameter: what meets it, by name. That is the catalogues
+            themselves, and the result types of instances.
         """
         return ()
 

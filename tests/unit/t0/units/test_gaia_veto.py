@@ -120,8 +120,8 @@ def test_a_radius_without_a_catalogue_never_passes_in_silence(tmp_path):
     (line,) = DecentFilter(**KILONOVAE).problems({})
     assert "gaia_rs > 0 needs a catalogue" in line
     gaia = catalogue_of(tmp_path, [{"ra": RA, "dec": DEC} | STAR])
-    assert list(DecentFilter(**KILONOVAE).problems({"gaia": gaia})) == []
-    (line,) = DecentFilter(**KILONOVAE, gaia_columns={"mag_g": "G"}).problems({"gaia": gaia})
+    assert list(DecentFilter(**KILONOVAE).problems({"gaia": {"stars": gaia}})) == []
+    (line,) = DecentFilter(**KILONOVAE, gaia_columns={"mag_g": "G"}).problems({"gaia": {"stars": gaia}})
     assert "'G'" in line
 
 

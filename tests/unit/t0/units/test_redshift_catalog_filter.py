@@ -61,7 +61,7 @@ def test_the_decent_cuts_come_first(galaxies):
 def test_it_does_not_run_without_its_catalogue(galaxies):
     with pytest.raises(MissingInputError):
         judge(None)
-    given = {"galaxies": galaxies((1, 0.5))}
+    given = {"galaxies": {"ned": galaxies((1, 0.5))}}
     assert len(list(RedshiftCatalogFilter(**REQUIRED).problems({}))) == 1
     assert list(RedshiftCatalogFilter(**REQUIRED).problems(given)) == []
     assert len(list(RedshiftCatalogFilter(**REQUIRED, gaia_rs=20).problems(given))) == 1

@@ -83,7 +83,7 @@ class DecentCuts(InfantCuts):
     ps1_confusion_rad: float
     ps1_confusion_sg_tol: float
 
-    def problems(self, given: Mapping[str, Any]) -> Iterator[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         """Yield what no alert can meet."""
         yield from super().problems(given)
         for low, high in (("min_tspan", "max_tspan"), ("min_archive_tspan", "max_archive_tspan")):

@@ -82,7 +82,7 @@ class DecentVroFilter(GaiaVeto):
     gaia_veto_gmag_max: float = 20.0
     gaia_excessnoise_sig_max: float = 999.0
 
-    def problems(self, given: Mapping[str, Any]) -> Iterator[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         """Yield what no alert can meet, and a catalogue that is missing."""
         yield from super().problems(given)
         if self.min_tspan > self.max_tspan:

@@ -71,14 +71,15 @@ class GaiaVeto(TableFilter):
     gaia_excessnoise_sig_max: float
     gaia_columns: GaiaColumns = GaiaColumns()
 
-    def problems(self, given: Mapping[str, Any]) -> Iterator[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         """Yield that the catalogue, or columns of it, are missing, if the search is on."""
         yield from super().problems(given)
         if self.gaia_rs > 0 and "gaia" not in given:
             yield _NEEDS_CATALOGUE
         elif self.gaia_rs > 0:
-            for column in given["gaia"].lacking(self.gaia_columns.model_dump().values()):
-                yield f"the catalogue {given['gaia'].name} has no numbers {column!r}; see gaia_columns"
+            ((name, gaia),) = given["gaia"].items()
+            for column in gaia.lacking(self.gaia_columns.model_dump().values()):
+                yield f"the catalogue {name} has no numbers {column!r}; see gaia_columns"
 
     def cut_stars(self, sieve: Sieve, gaia: Catalogue | None) -> None:
         """Reject what lies on a star; the reason holds the distance of the nearest such star, arcsec.

@@ -59,14 +59,15 @@ class RedshiftCatalogFilter(GaiaVeto, DecentCuts):
     gaia_veto_gmag_max: float = 20.0
     gaia_excessnoise_sig_max: float = 999.0
 
-    def problems(self, given: Mapping[str, Any]) -> Iterator[str]:
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         """Yield that the galaxies are missing, and what no alert can meet."""
         yield from super().problems(given)
         if "galaxies" not in given:
             yield _NEEDS_CATALOGUE
-        elif given["galaxies"].lacking([self.catalog_zkey]):
-            name = given["galaxies"].name
-            yield f"the catalogue {name} has no numbers {self.catalog_zkey!r}; see catalog_zkey"
+        else:
+            ((name, galaxies),) = given["galaxies"].items()
+            if galaxies.lacking([self.catalog_zkey]):
+                yield f"the catalogue {name} has no numbers {self.catalog_zkey!r}; see catalog_zkey"
         if self.min_z > self.max_z:
             yield "min_z > max_z rejects every alert"
 

@@ -61,7 +61,10 @@ HISTORY: Final = {
 """The columns of each history list, under the names of the newest schema."""
 
 VALUES_OF: Final = ("ssSource", "mpc_orbits", "MPCORB")
-"""Records about the triggering source's solar-system object: where it is, and its orbit."""
+"""Records about the triggering source's solar-system object: where it is, and its orbit.
+
+An alert keeps their fields, and those of `AGGREGATES_OF`, as ``record.field``: ``ssSource.phaseAngle``.
+"""
 
 AGGREGATES_OF: Final = ("diaObject", "ssObject")
 """Records that the survey made from the whole history."""

@@ -37,8 +37,8 @@ class _Places(NamedTuple):
 
 
 def _places(columns: tuple[str, ...]) -> _Places:
-    names_ = ("midpointMjdTai", "band", "visit", "detector", "timeProcessedMjdTai", "timeWithdrawnMjdTai")
-    return _Places(*map(columns.index, names_))
+    named = ("midpointMjdTai", "band", "visit", "detector", "timeProcessedMjdTai", "timeWithdrawnMjdTai")
+    return _Places(*map(columns.index, named))
 
 
 _D, _F = _places(fields.DETECTION_FIELDS), _places(fields.FORCED_FIELDS)
@@ -120,12 +120,8 @@ def _detection(row: tuple[Any, ...]) -> DataPoint:
 
 def _point(kind: str, native: Any, row: tuple[Any, ...], at: _Places) -> DataPoint:
     row = _normal(row, at.band, at.processed)
-    processed, withdrawn, visit, detector = (
-        row[at.processed],
-        row[at.withdrawn],
-        row[at.visit],
-        row[at.detector],
-    )
+    processed, withdrawn = row[at.processed], row[at.withdrawn]
+    visit, detector = row[at.visit], row[at.detector]
     return _made(
         kind,
         native,
@@ -147,9 +143,16 @@ def _normal(row: tuple[Any, ...], band_at: int, processed_at: int | None = None)
     if isinstance(band, str):
         values[band_at] = unicodedata.normalize("NFC", band).lower()
     if processed_at is not None and isinstance(processed, datetime):
-        jd_utc = _JD_OF_UNIX_EPOCH + processed.timestamp() / _SECONDS_PER_DAY
-        values[processed_at] = mjd_tai_of_jd_utc(jd_utc)
+        values[processed_at] = _mjd_tai(processed)
     return tuple(values)
+
+
+def _mjd_tai(moment_utc: datetime) -> float | None:
+    """Return a moment as MJD in TAI; None for one before 1972, which nobody has processed anything at."""
+    try:
+        return mjd_tai_of_jd_utc(_JD_OF_UNIX_EPOCH + moment_utc.timestamp() / _SECONDS_PER_DAY)
+    except ValueError:
+        return None
 
 
 def _made(
@@ -168,16 +171,9 @@ def _made(
         raise InvalidDataPointError(f"a {kind} without midpointMjdTai")
     key = (SURVEY, kind, native)
     body = point_body(key, row)
+    id_, labels = point_id(body), LABELS_OF_ALL
     return DataPoint(
-        point_id(body),
-        *key,
-        is_withdrawn,
-        _IS_TRIGGERING,
-        processed_mjd_tai,
-        LABELS_OF_ALL,
-        exposure,
-        mjd_tai,
-        body,
+        id_, *key, is_withdrawn, _IS_TRIGGERING, processed_mjd_tai, labels, exposure, mjd_tai, body
     )
 
 

@@ -1,0 +1,73 @@
+"""The code digest of a unit covers what the unit consists of."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from skymesh.units import installed
+from support.plugins import write_distribution
+
+UNIT = """
+from made_up.units.shared import Cuts
+
+class Own(Cuts):
+    version = "1"
+    def run(self, curve: "LightCurve") -> "Made": return Made(x=1)
+"""
+SHARED = """
+from made_up.units import formula
+from skymesh.units import Analyser
+
+class Cuts(Analyser):
+    limit: float = formula.LIMIT
+"""
+
+
+@pytest.fixture
+def digest(tmp_path, monkeypatch):
+    """Returns the digest of a unit whose package has these sources."""
+    numbers = iter(range(10))
+
+    def of(**changed):
+        folder = tmp_path / str(next(numbers))
+        package = folder / "made_up" / "units"
+        package.mkdir(parents=True)
+        sources = {"own": UNIT, "shared": SHARED, "formula": "LIMIT = 1.0\n", "other": "X = 1\n"} | changed
+        for name, text in sources.items():
+            (package / f"{name}.py").write_text(text)
+        write_distribution(folder, "made_up_dist", "", {"skymesh.units": {}})
+        info = folder / "made_up_dist-1.0.dist-info" / "entry_points.txt"
+        info.write_text("[skymesh.units]\nOwn = made_up.units.own:Own\n")
+        for name in [name for name in sys.modules if name.partition(".")[0] == "made_up"]:
+            del sys.modules[name]
+        with monkeypatch.context() as patch:
+            patch.syspath_prepend(folder)
+            _forget()
+            found = installed.code_digest("Own")
+        _forget()
+        return found
+
+    return of
+
+
+def _forget():
+    for cached in (installed.units, installed.load, installed.code_digest):
+        cached.cache_clear()
+
+
+@pytest.mark.parametrize("module", ["own", "shared", "formula"])
+def test_a_change_in_a_base_class_or_in_what_it_imports_changes_the_digest(digest, module):
+    sources = {"own": UNIT, "shared": SHARED, "formula": "LIMIT = 1.0\n"}
+    before = digest()
+    assert digest() == before
+    assert digest(**{module: sources[module] + "\n# changed\n"}) != before
+
+
+def test_a_module_that_the_unit_does_not_use_is_no_part_of_it(digest):
+    assert digest(other="X = 2\n") == digest()
+
+
+def test_the_filters_take_in_their_shared_cuts():
+    assert "skymesh_t0.units.decent_cuts" in installed._modules_of(installed.load("DecentFilter"))
