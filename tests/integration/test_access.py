@@ -11,6 +11,7 @@ from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Result
 from skymesh.model.ids import text_id
+from skymesh.model.reaction import Intent
 from skymesh.model.run import ConfigRecord, JobRecord, Run
 from skymesh.model.state import State, StateLink
 from skymesh_local.show import show
@@ -30,7 +31,10 @@ def mesh(tmp_path_factory):
         "partners": ["ztf_public", "ztf_private"],
         "staff": ["ztf_public", "ztf_private", "ztf_caltech", "ztf_engineering"],
     }
-    channels = {name: channel(*labels) for name, labels in grants.items()}
+    react = {
+        "event": {"unit": "VOEvent", "when": "summary", "once": "state", "to": ["file"]},
+    }
+    channels = {name: channel(*labels, react=react) for name, labels in grants.items()}
     tables = {
         f"table_{name}": {"unit": "CandidateTable", "channels": [name], "to": ["file"]} for name in channels
     }
@@ -48,6 +52,7 @@ def _ids(folder):
     ids |= {text_id("state", row.id) for row in documents(store, State)}
     ids |= {text_id("result", row.id) for row in documents(store, Result)}
     ids |= {text_id("journal", row.id) for row in documents(store, JournalEntry)}
+    ids |= {text_id("reaction", row.id) for row in documents(store, Intent)}
     for row in documents(store, Arrival):
         ids |= {text_id("alert", row.alert.id), text_id("point", row.trigger)}
         ids |= {text_id("point", point.id) for point in row.alert.points}
@@ -63,6 +68,10 @@ def _looks(folder, name):
     }
     found = {f"file {path.name}": path.read_text() for path in folder.glob(f"table_{name}.*")}
     assert len(found) == 2
+    own = [row for row in documents(folder / "store.db", Intent) if row.channel == f"job/{name}"]
+    sent = {f"file {row.id.hex()}": (folder / "event" / f"{row.id.hex()}.xml").read_text() for row in own}
+    assert len(sent) > 1
+    found |= sent
     with open_store(folder / "store.db") as embedded:
         for question, (look, what) in asked.items():
             found[question] = _answer(look, embedded.store, what, name)
@@ -113,6 +122,20 @@ def test_states_of_the_public_channel_hold_public_points_alone(mesh):
     assert seen == {"job/public": {"ztf_public"}, "job/partners": {"ztf_public", "ztf_private"}}
 
 
+def test_a_channel_sees_its_own_reactions_and_no_others(mesh):
+    intents = documents(mesh / "store.db", Intent)
+    for name in ("public", "partners", "staff"):
+        looks = _looks(mesh, name)
+        seen = {row.id for row in intents if "told" in looks[f"trace {text_id('reaction', row.id)}"]}
+        own = {row.id for row in intents if row.channel == f"job/{name}"}
+        assert seen == own
+        shown = json.loads(looks[f"show {STOCK}"])["reactions"]
+        of_stock = {text_id("reaction", row.id) for row in intents if row.id in own and row.stock == STOCK}
+        assert {reaction["id"] for reaction in shown} == of_stock
+    public = [row for row in intents if row.channel == "job/public"]
+    assert {row.stock for row in public} == {STOCK} < {row.stock for row in intents}
+
+
 def test_what_is_hidden_and_what_does_not_exist_get_the_same_answer(mesh):
     hidden = [row for row in documents(mesh / "store.db", Arrival) if row.trigger_labels == ("ztf_private",)]
     points = [p for row in documents(mesh / "store.db", Arrival) for p in row.alert.points]
@@ -122,8 +145,10 @@ def test_what_is_hidden_and_what_does_not_exist_get_the_same_answer(mesh):
     named += [text_id("point", point.id) for point in points if point.labels != ("ztf_public",)]
     named += [text_id("cutout", row.alert.cutouts) for row in hidden if row.alert.cutouts]
     named += [state for state in states if "held_at" not in looks[f"trace {state}"]]
+    intents = documents(mesh / "store.db", Intent)
+    named += [text_id("reaction", row.id) for row in intents if row.channel != "job/public"]
     kinds = {name.partition(":")[0] for name in named}
-    assert kinds == {"alert", "point", "cutout", "state"}
+    assert kinds == {"alert", "point", "cutout", "state", "reaction"}
     with open_store(mesh / "store.db") as embedded:
         for name in named:
             other = f"{name.partition(':')[0]}:{'0' * 32}"

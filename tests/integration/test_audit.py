@@ -20,6 +20,7 @@ KINDS = {table.name: kind for kind, table in TABLES.items()}
 TAKEN = (
     "arrivals", "verdicts", "state_links", "states", "settled", "results", "journal", "views", "dead_letters",
     "jobs", "logs", "cutouts", "records", "source_counts",
+    "intents", "receipts",
 )  # fmt: skip
 OTHER = bytes(range(16))
 
@@ -110,6 +111,11 @@ CHANGES = {
     ],
     "journal": [_line_less, _fields(first=1), _fields(end=3), _fields(id=OTHER)],
     "views": [_fields(state=OTHER), _fields(results={}), _fields(alert=OTHER)],
+    "intents": [
+        _fields(state=OTHER), _fields(stock="ztf:other"), _fields(letters=()), _fields(digest=OTHER),
+        _fields(target="other"), _fields(instance="never"), _fields(once="stock"),
+    ],
+    "receipts": [_fields(target="other"), _fields(places=())],
     "jobs": [_fields(resolved={"name": "job", "channels": {}, "summaries": {}})],
     "logs": [_fields(length=3)],
     "runs": [_fields(name="other"), _fields(published=3), _fields(dead=0)],

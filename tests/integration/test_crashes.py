@@ -16,6 +16,7 @@ from support.mesh import (
     constant,
     contents,
     documents,
+    messages,
     run_files,
     skymesh,
     with_path,
@@ -26,12 +27,12 @@ from support.mesh import (
 BATCH = 4
 STEPS = [
     f"{tier} {step}"
-    for tier in ("t0", "t1", "t2", "t3", "provenance")
+    for tier in ("t0", "t1", "t2", "t3", "deliver", "provenance")
     for step in ("read", "stored", "committed")
-]
+] + ["deliver delivered"]
 TABLES = (
     "records", "cutouts", "source_counts", "dead_letters", "logs", "configs", "runs", "journal", "views",
-    "products",
+    "products", "intents", "receipts",
 )  # fmt: skip
 SUMMARY = {"table": {"unit": "CandidateTable", "channels": ["public", "staff"], "to": ["file"]}}
 
@@ -74,7 +75,7 @@ def test_a_run_that_ended_at_a_step_goes_on_to_the_same_rows(night, struck_at_st
     assert audit_store(out / "store.db", is_final=True).holes != []
     again = run_files(job, folder / "alerts", out, batch_records=BATCH)
     assert constant(again) == numbers
-    _assert_equal_rows(out, rows)
+    _assert_equal_rows(out, rows, folder / "whole")
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -83,7 +84,7 @@ def test_a_run_struck_behind_a_table_goes_on_to_the_same_rows(night, tmp_path, t
     assert _strike(night, {tmp_path: f"after {table}"}) == []
     assert _audited(tmp_path) == []
     assert constant(run_files(job, folder / "alerts", tmp_path, batch_records=BATCH)) == numbers
-    _assert_equal_rows(tmp_path, rows)
+    _assert_equal_rows(tmp_path, rows, folder / "whole")
 
 
 def test_a_run_struck_at_any_statement_goes_on_to_the_same_rows(night, tmp_path):
@@ -97,7 +98,7 @@ def test_a_run_struck_at_any_statement_goes_on_to_the_same_rows(night, tmp_path)
         assert audited == [], place
         again = run_files(job, folder / "alerts", out, batch_records=BATCH)
         assert constant(again) == numbers, place
-        _assert_equal_rows(out, rows)
+        _assert_equal_rows(out, rows, folder / "whole")
 
 
 def test_other_batches_and_processes_after_a_crash_make_the_same(night, tmp_path):
@@ -152,10 +153,13 @@ def _audited(out):
     return audit_store(path, is_final=False).holes
 
 
-def _assert_equal_rows(out, rows):
+def _assert_equal_rows(out, rows, whole):
     found = contents(out / "store.db")
     assert found.keys() == rows.keys()
     for table in rows:
         assert found[table] == rows[table], table
     assert audit_store(out / "store.db", is_final=True).holes == []
     assert (out / "table.csv").exists()
+    written = messages(out)
+    assert len(written) == len(rows["receipts"]) > 0
+    assert written == messages(whole)

@@ -14,6 +14,7 @@ from support.mesh import audit_store, channel, constant, documents, picture, run
 from support.packets import JD, as_history, candidate, container, record
 
 PUBLIC = "job/public"
+REACTIONS = ("event", "each", "fast", "never")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,13 @@ def test_the_night_holds_what_it_says(night):
     assert {name for name, *_ in made.links} == {"job/public", "job/partners", "job/staff"}
     assert any(len(held) > 1 for held, _ in made.links.values())
     assert any(held and not emitted for held, emitted in made.links.values())
+    told = {name: sum(reaction[2] == name for reaction in made.reactions) for name in REACTIONS}
+    assert 0 < told["fast"] <= told["event"] < told["each"] == states["job/partners"]
+    assert told["never"] == 0
+    reactions = {name: channel["reactions"] for name, channel in numbers["channels"].items()}
+    assert reactions == {
+        "job/public": told["event"], "job/partners": told["each"], "job/staff": told["fast"],
+    }  # fmt: skip
     assert audit_store(folder / "out" / "store.db").holes == []
 
 
@@ -88,7 +96,7 @@ def test_processes_make_what_one_process_makes(night, tmp_path):
 
 def test_a_channel_does_not_feel_others_beside_it(night, tmp_path):
     folder, _, numbers, made = night
-    job = write_job(tmp_path / "job.yaml", {"public": channel()})
+    job = write_job(tmp_path / "job.yaml", {"public": nights.channels()["public"]})
     alone = run_files(job, folder / "alerts", tmp_path)
     assert alone["channels"][PUBLIC] == numbers["channels"][PUBLIC]
     assert alone["digest"] != numbers["digest"]

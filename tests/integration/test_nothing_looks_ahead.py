@@ -69,7 +69,10 @@ def _cut(made, alerts):
     known = {(alert.stock, alert.id) for alert in alerts}
     links = {place: link for place, link in made.links.items() if place[1:] in known}
     reached = {(place[0], state) for place, (_, emitted) in links.items() for state in emitted}
-    return Picture(links, {result for result in made.results if result[:2] in reached})
+    results, reactions = (
+        {one for one in each if one[:2] in reached} for each in (made.results, made.reactions)
+    )
+    return Picture(links, results, reactions)
 
 
 def test_the_first_alerts_of_the_night_make_what_they_made_in_the_whole(job):

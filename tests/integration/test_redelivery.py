@@ -21,13 +21,14 @@ from support.mesh import (
     constant,
     contents,
     documents,
+    messages,
     picture,
     run_files,
     write_files,
     write_job,
 )
 
-TIERS = ("t0", "t1", "t2", "t3", "provenance")
+TIERS = ("t0", "t1", "t2", "t3", "deliver", "provenance")
 
 
 @pytest.fixture
@@ -42,11 +43,12 @@ def night(tmp_path):
 def test_a_finished_run_again_is_a_no_op(night):
     folder, job, numbers = night
     before = contents(folder / "out" / "store.db")
-    table = (folder / "out" / "table.csv").read_bytes()
+    table, told = (folder / "out" / "table.csv").read_bytes(), messages(folder / "out")
     again = run_files(job, folder / "alerts", folder / "out", batch_records=7)
     assert again == numbers
     assert contents(folder / "out" / "store.db") == before
     assert (folder / "out" / "table.csv").read_bytes() == table
+    assert messages(folder / "out") == told != {}
 
 
 def test_a_finished_run_over_renamed_files_is_a_no_op(night):
@@ -75,7 +77,7 @@ def test_batches_that_are_delivered_again_change_no_row(night, tier, back):
     path = folder / "kept" / "store.db"
     _keep_all_topics(path, numbers["run"])
     run_files(job, folder / "alerts", folder / "kept", batch_records=4)
-    before, made = contents(path), picture(path)
+    before, made, told = contents(path), picture(path), messages(path.parent)
     assert made == picture(folder / "out" / "store.db")
     _set_back(path, tier, back)
     again = run_files(job, folder / "alerts", folder / "kept", batch_records=4)
@@ -84,6 +86,7 @@ def test_batches_that_are_delivered_again_change_no_row(night, tier, back):
     for table in before.keys() - changing:
         assert after[table] == before[table], table
     assert picture(path) == made
+    assert messages(path.parent) == told != {}
     assert (again["digest"], again["results_digest"]) == (numbers["digest"], numbers["results_digest"])
 
 

@@ -19,6 +19,7 @@ from skymesh.jobs.loader import load_job
 from skymesh.jobs.plan import plan_job
 from skymesh.model.execution import JournalEntry, Result, Settled
 from skymesh.model.ids import digest_of, digest_sequence
+from skymesh.model.reaction import Intent
 from skymesh.model.run import Run, RunSummary
 from skymesh.model.state import StateLink
 from skymesh.runtime.tier import Context
@@ -144,6 +145,15 @@ def _timeless(document):
     return document
 
 
+def messages(folder):
+    """Return the messages of reactions that a run wrote as files, by name."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.glob("*/*")
+        if path.suffix == ".xml"
+    }
+
+
 class Picture(NamedTuple):
     """What a run made, whatever its batches were."""
 
@@ -153,10 +163,16 @@ class Picture(NamedTuple):
     results: set
     """channel, state, instance, result, outcome, digest of the content."""
 
+    reactions: set
+    """channel, state, instance, stock, alert, reaction, digest of the messages."""
+
     def of(self, name):
         """Return the part of one channel."""
         links = {place: link for place, link in self.links.items() if place[0] == name}
-        return Picture(links, {result for result in self.results if result[0] == name})
+        results, reactions = (
+            {made for made in each if made[0] == name} for each in (self.results, self.reactions)
+        )
+        return Picture(links, results, reactions)
 
 
 def picture(path, run=None):
@@ -173,7 +189,11 @@ def picture(path, run=None):
                     (name, state, instance, told.id, told.outcome, told.digest)
                     for instance, told in by_instance.items()
                 }
-    return Picture(links, results)
+    reactions = {
+        (intent.channel, intent.state, intent.instance, intent.stock, intent.alert, intent.id, intent.digest)
+        for intent in documents(path, Intent, run=run)
+    }
+    return Picture(links, results, reactions)
 
 
 def run_stream(alerts, job, folder, *, batch_records=500):
@@ -188,7 +208,7 @@ def run_stream(alerts, job, folder, *, batch_records=500):
         await embedded.bus.create(topic)
         await embedded.bus.publish([Outgoing(topic, alert.stock, wire.encode(alert)) for alert in alerts])
         context = Context(run, log)
-        await run_tiers(embedded, context, plan, workers=1, batch_records=batch_records)
+        await run_tiers(embedded, context, plan, folder=folder, workers=1, batch_records=batch_records)
         await embedded.close()
 
     asyncio.run(work())

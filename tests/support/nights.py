@@ -20,14 +20,27 @@ def records():
 
 
 def channels():
-    """Return the channels of a job for the night: other grants, filters and combiners."""
+    """Return the channels of a job for the night: other grants, filters, combiners and reactions."""
     retro = {"unit": "RetroStates"}
     half = {"unit": "SampleFilter", "config": {"rate": 0.5}}
     return {
-        "public": channel(),
-        "partners": channel("ztf_public", "ztf_private", **half, follow=True, combine=retro),
-        "staff": channel("ztf_public", "ztf_private", "ztf_caltech", "ztf_engineering"),
-    }
+        "public": channel(react={"event": _event("summary.detections > 1", "stock")}),
+        "partners": channel(
+            "ztf_public", "ztf_private", **half, follow=True, combine=retro,
+            react={"each": _event("summary", "state")},
+        ),
+        "staff": channel(
+            "ztf_public", "ztf_private", "ztf_caltech", "ztf_engineering",
+            react={
+                "fast": _event("decline.fast", "stock", stream="fast"),
+                "never": _event("summary.detections < 0", "state"),
+            },
+        ),
+    }  # fmt: skip
+
+
+def _event(when, once, **config):
+    return {"unit": "VOEvent", "when": when, "once": once, "to": ["file"], "config": config}
 
 
 def packets():

@@ -17,7 +17,8 @@
     ├─ TransientError            a service is away: nothing is committed; again later
     │   ├─ BrokerUnavailableError
     │   ├─ StoreUnavailableError
-    │   └─ SchemaRegistryUnavailableError
+    │   ├─ SchemaRegistryUnavailableError
+    │   └─ OutletUnavailableError
     └─ InvariantError            our bug, or a store that was tampered with: stop at once
 """
 
@@ -148,6 +149,12 @@ class StoreUnavailableError(TransientError):
     """The store does not answer, or cannot write."""
 
     code = "store_unavailable"
+
+
+class OutletUnavailableError(TransientError):
+    """An outlet does not answer, or cannot write."""
+
+    code = "outlet_unavailable"
 
 
 class SchemaRegistryUnavailableError(TransientError):

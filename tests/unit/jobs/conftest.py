@@ -12,7 +12,10 @@ from support.plugins import write_distribution
 UNITS = """
 from collections.abc import Mapping
 
-from skymesh.units import Analyser, DataPoints, LightCurve, Result, State
+from skymesh.units import (
+    Analyser, DataPoints, Delivery, Earlier, LightCurve, Message, ObjectView, Reaction, Reactor, Result,
+    State,
+)
 
 
 class Fit(Result):
@@ -83,6 +86,61 @@ class ScoreOfRise(Analyser):
     def run(self, rise: Rise) -> Score: return Score(x=0.0)
 
 
+class TellsAll(Reactor):
+    version = "1"
+    text: str = ""
+    def react(self, view: ObjectView, curve: LightCurve, reaction: Reaction) -> Message: return None
+
+
+class TellsFit(Reactor):
+    version = "1"
+    def react(self, fit: Fit, rise: Rise | None, scores: Mapping[str, Score]) -> Message | None: return None
+
+
+class Remembers(Reactor):
+    version = "1"
+    def react(self, previous: Earlier[Fit] | None, last: Delivery | None) -> Message | None: return None
+
+
+class Presumes(Reactor):
+    version = "1"
+    def react(self, previous: Earlier[Fit]) -> Message: return None
+
+
+class PresumesDelivery(Reactor):
+    version = "1"
+    def react(self, last: Delivery) -> Message: return None
+
+
+class RemembersNothing(Reactor):
+    version = "1"
+    def react(self, previous: Earlier | None) -> Message: return None
+
+
+class RemembersAnything(Reactor):
+    version = "1"
+    def react(self, previous: Earlier[int] | None) -> Message: return None
+
+
+class TellsPoints(Reactor):
+    version = "1"
+    def react(self, points: DataPoints) -> Message: return None
+
+
+class TellsUnhinted(Reactor):
+    version = "1"
+    def react(self, fit) -> Message: return None
+
+
+class TellsNothing(Reactor):
+    version = "1"
+
+
+class AnalysesViews(Analyser):
+    version = "1"
+    def run(self, view: ObjectView) -> Rise: return Rise(x=0.0)
+
+
 class NotAUnit:
     version = "1"
 
@@ -93,7 +151,7 @@ class NoVersion(Analyser):
 NAMES = [
     line.removeprefix("class ").partition("(")[0].rstrip(":")
     for line in UNITS.splitlines()
-    if "class " in line
+    if line.startswith("class ")
 ]
 
 

@@ -19,6 +19,7 @@ from skymesh.model.execution import (
     journal_id,
 )
 from skymesh.model.ids import digest_bytes, digest_sequence
+from skymesh.model.reaction import Letter, letters_digest, reaction_id
 from skymesh.model.run import job_id, run_id
 from skymesh.model.state import make_state
 from skymesh.surveys.lsst import fields as lsst_fields
@@ -174,6 +175,38 @@ def test_result():
 def test_content_of_a_result():
     expected = hex_of("digest", b"\x92\xa2ok\x81\xa4fast\xc3")
     assert content_digest("ok", {"fast": True}).hex() == expected == "b80dc91bb52131b5a538ff327b4be6cd"
+
+
+def test_reaction():
+    data = b"\x96\xa3j/c\xa7VOEvent\xc4\x10" + A + b"\xa4file\xa5stock\xa8ztf:ZTF1"
+    ref = UnitRef("VOEvent", "1", A, B)
+    once_for_the_object = reaction_id(ref, "j/c", "file", "stock", "ztf:ZTF1")
+    assert once_for_the_object.hex() == hex_of("reaction", data) == "e287fd4d123e77a34851de702b0a80d2"
+    data = b"\x96\xa3j/c\xa7VOEvent\xc4\x10" + A + b"\xa4file\xa5state\xc4\x10" + C
+    assert (
+        reaction_id(ref, "j/c", "file", "state", C).hex()
+        == hex_of("reaction", data)
+        == "4588b09783342886429af66407b5a65c"
+    )
+    assert (
+        reaction_id(UnitRef("VOEvent", "2", A, C), "j/c", "file", "state", C).hex()
+        == "4588b09783342886429af66407b5a65c"
+    )
+    others = [
+        reaction_id(UnitRef("Other", "1", A, B), "j/c", "file", "state", C),
+        reaction_id(UnitRef("VOEvent", "1", B, B), "j/c", "file", "state", C),
+        reaction_id(ref, "j/d", "file", "state", C),
+        reaction_id(ref, "j/c", "other", "state", C),
+        reaction_id(ref, "j/c", "file", "stock", C),
+        reaction_id(ref, "j/c", "file", "state", A),
+    ]
+    assert len({*others, once_for_the_object}) == 7
+
+
+def test_messages_of_a_reaction():
+    expected = hex_of("digest", pack([["e.xml", "application/xml", b"<x/>"]]))
+    letters = (Letter("e.xml", "application/xml", b"<x/>"),)
+    assert letters_digest(letters).hex() == expected == "c849eeeb5d0818bc921d2182428fecdb"
 
 
 def test_journal():

@@ -21,6 +21,8 @@ from skymesh.sqlite_file import SqliteFile
 from skymesh.store.recent import RecentArrivals
 from skymesh.store.sqlite import SqliteStore
 from skymesh.surveys import registry
+from skymesh_deliver.file_outlet import FileOutlet
+from skymesh_deliver.tier import Deliver
 from skymesh_local.settings import REGISTRY_VARIABLE, SchemaSettings, folder_variable
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
@@ -85,7 +87,8 @@ def tiers_of(context: Context, job: JobPlan, executor: Executor) -> tuple[Tier[A
     """Return the tiers of a run, in the way of an alert."""
     # Nothing travels inline: T2 finds in memory the points that T0 has just registered.
     t1 = T1(context, job, inline_bytes=0)
-    return T0(context, job), t1, T2(context, job, executor), T3(context, job), Provenance()
+    t2, t3 = T2(context, job, executor), T3(context, job)
+    return T0(context, job), t1, t2, t3, Deliver(context, job), Provenance()
 
 
 async def run_tiers(
@@ -93,6 +96,7 @@ async def run_tiers(
     context: Context,
     job: JobPlan,
     *,
+    folder: Path,
     workers: int,
     batch_records: int,
     on_alerts: Callable[[int], None] = lambda _: None,
@@ -103,10 +107,12 @@ async def run_tiers(
     before the next begins, little lies between the tiers, and the batches of every tier are the same
     whether a run was killed between or not.
 
+    Every outlet is a folder here: an embedded run tells nobody but the person who runs it.
+
     Raises
     ------
     TransientError
-        If the store stays away.
+        If the store or the folder stays away.
     """
     for record in OF_A_RUN:
         await embedded.bus.create(topic_of(record, context.run), is_kept=False)
@@ -114,8 +120,17 @@ async def run_tiers(
     store = RecentArrivals(embedded.store)
     try:
         partitions = await embedded.bus.partitions(topic_of(ALERTS, context.log))
+        outlets = {"file": FileOutlet(folder)}
         loops = [
-            TierLoop(embedded.bus, store, tier, context, partition=partition, batch_records=batch_records)
+            TierLoop(
+                embedded.bus,
+                store,
+                tier,
+                context,
+                partition=partition,
+                outlets=outlets,
+                batch_records=batch_records,
+            )
             for tier in reversed(tiers_of(context, job, executor))
             for partition in range(partitions if tier.reads == ALERTS else 1)
         ]

@@ -14,13 +14,14 @@ from skymesh.codecs import wire
 from skymesh.model.execution import JournalEntry, count_lines, journal_id
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
-from skymesh.runtime.topics import ACCEPTED, ALERTS, PROVENANCE, RESULTS, STATES, topic_of
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, topic_of
 from skymesh_local.app import Embedded
 from skymesh_local.audit_log import audit_arrivals, audit_intake
+from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.digests import run_digests
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
+READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
 _MOST_HOLES = 200
 # What entries count beside the outcomes of their lines.
 _NO_OUTCOMES = frozenset({"memoised", "points"})
@@ -120,6 +121,8 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     found.holes += await audit_states(embedded.store, run, journal)
     found.holes += await audit_results(embedded.store, run, journal)
     found.holes += await audit_views(embedded.store, run, journal)
+    found.holes += await audit_reactions(embedded.store, run, journal)
+    found.holes += await audit_deliveries(embedded.store, run, journal)
     if is_final:
         found.holes += await _final_holes(embedded, run, journal)
     digest, results_digest = await run_digests(embedded.store, run.id)

@@ -9,6 +9,7 @@ from typing import Any
 
 from skymesh.model.execution import JournalEntry, Settled
 from skymesh.model.ids import Digest, digest_sequence
+from skymesh.model.reaction import Intent
 from skymesh.model.run import Run
 from skymesh.model.state import StateLink
 from skymesh.store.store import Store
@@ -72,7 +73,7 @@ async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
             _add(channels.setdefault(entry.channel, dict.fromkeys(_CHANNEL_NUMBERS, 0)), entry.counts)
         elif entry.tier == "t2" and entry.ref is not None:
             _add_unit(units, entry)
-    await _count_states(store, run.id, channels)
+    await _count_outputs(store, run.id, channels)
     return {
         "run": f"run:{run.id.hex()}",
         "job": f"job:{run.job.hex()}",
@@ -97,10 +98,12 @@ async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
 _CHANNEL_NUMBERS = ("accepted", "rejected", "states", "reactions")
 
 
-async def _count_states(store: Store, run: Digest, channels: dict[str, dict[str, int]]) -> None:
+async def _count_outputs(store: Store, run: Digest, channels: dict[str, dict[str, int]]) -> None:
     async for link in store.scan(StateLink, run=run):
         for channel, states in link.emitted.items():
             channels[channel]["states"] += len(states)
+    for channel, numbers in channels.items():
+        numbers["reactions"] = await store.count(Intent, run=run, channel=channel)
 
 
 def _add(total: dict[str, int], counts: dict[str, int]) -> None:

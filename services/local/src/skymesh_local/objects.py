@@ -181,7 +181,10 @@ def describe_result(result: Result, sight: Sight) -> dict[str, Any]:
     return described
 
 
-_ENTRY_KINDS = {"state": "state", "points": "state", "curve": "state", "result": "result"}
+_ENTRY_KINDS = {
+    "state": "state", "points": "state", "curve": "state", "view": "state", "result": "result",
+    "reaction": "reaction",
+}  # fmt: skip
 
 
 def plain_entry(entry: Any) -> list[Any]:

@@ -38,13 +38,13 @@ def print_run(finished: Finished) -> None:
     for name, channel in numbers["channels"].items():
         console.print(
             f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected,"
-            f" {channel['states']} states"
+            f" {channel['states']} states, {channel['reactions']} reactions"
         )
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
-    files = ", ".join(_by_folder(finished.products)) or "the store alone"
-    console.print(f"files in {finished.folder}: {files}", soft_wrap=True)
+    files = [*_by_folder(finished.products), *(f"{name}/" for name in finished.messages)]
+    console.print(f"files in {finished.folder}: {', '.join(files) or 'the store alone'}", soft_wrap=True)
     console.print(f"to look at: {finished.page}", soft_wrap=True)
 
 
@@ -128,6 +128,11 @@ def _print_channel(console: Console, channel: ChannelPlan) -> None:
         console.print(
             f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
         )
+    for reaction in channel.reactions:
+        console.print(
+            f"    {reaction.name} = {reaction.ref.unit} {reaction.ref.version} when {reaction.when.text},"
+            f" once for each {reaction.once}, to {', '.join(reaction.outlets)}"
+        )
 
 
 def print_object(told: dict[str, Any]) -> None:
@@ -159,6 +164,10 @@ def print_object(told: dict[str, Any]) -> None:
             else f"{result['outcome']}: {result['reason']}"
         )
         console.print(f"  {result['id']}  {result['unit']} {result['version']}  {said}")
+    console.print(f"{len(told['reactions'])} reactions")
+    for reaction in told["reactions"]:
+        files = ", ".join(place["name"] for place in reaction["receipt"] or ()) or "not delivered yet"
+        console.print(f"  {reaction['id']}  {reaction['channel']}.{reaction['instance']}  {files}")
 
 
 def print_trace(told: dict[str, Any]) -> None:

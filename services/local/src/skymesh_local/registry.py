@@ -54,6 +54,7 @@ def _with_refs(plan: JobPlan, refs: dict[UnitRef, UnitRef]) -> JobPlan:
             combiner=configured(one.combiner),  # type: ignore[arg-type]
             tabulator=configured(one.tabulator),  # type: ignore[arg-type]
             instances=tuple(replace(instance, ref=refs[instance.ref]) for instance in one.instances),
+            reactions=tuple(replace(reaction, ref=refs[reaction.ref]) for reaction in one.reactions),
         )
 
     summaries = tuple(replace(s, summary=configured(s.summary)) for s in plan.summaries)  # type: ignore[arg-type]

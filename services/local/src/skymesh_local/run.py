@@ -45,7 +45,9 @@ class Finished(NamedTuple):
     folder
         Where its files are.
     products
-        Names of those that its summaries made.
+        Names of the files that its summaries made.
+    messages
+        Names of the folders with the messages of its reactions.
     page
         Where the page is that shows it all.
     """
@@ -53,6 +55,7 @@ class Finished(NamedTuple):
     numbers: dict[str, Any]
     folder: Path
     products: tuple[str, ...]
+    messages: tuple[str, ...]
     page: Path
 
 
@@ -155,27 +158,34 @@ async def _run(
     _name_by_run(settings, folder, run)
     summary = await embedded.store.get(RunSummary, run=run.id)
     if summary is None:
-        await _run_tiers(settings, plan, run, embedded)
+        await _run_tiers(settings, plan, run, folder, embedded)
     with SpooledViews() as views:
-        await views.fill(newest_views(embedded.store, run.id, (channel.name for channel in plan.channels)))
+        newest = newest_views(embedded.store, run.id, (channel.name for channel in plan.channels))
+        if plan.summaries:
+            await views.fill(newest)
         products = await write_products(embedded.store, run, plan, folder, views)
         if summary is None:
             # First byte read to last commit.
             seconds = round(time.perf_counter() - start, 3)
             summary = RunSummary(run.id, {**await run_numbers(embedded.store, run), "seconds": seconds})
             await embedded.store.write([summary])
+        if not plan.summaries:
+            await views.fill(newest)
         file = _store_file(settings, folder)
         await write_page(embedded.store, run, plan, summary.numbers, views, folder, file)
     get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
-    return Finished(summary.numbers, folder, products, folder / PAGE_NAME)
+    return Finished(summary.numbers, folder, products, _messages(plan, folder), folder / PAGE_NAME)
 
 
-async def _run_tiers(settings: RunSettings, plan: JobPlan, run: Run, embedded: Embedded) -> None:
+async def _run_tiers(
+    settings: RunSettings, plan: JobPlan, run: Run, folder: Path, embedded: Embedded
+) -> None:
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
-            Context(run.id, run.log),
+            Context(run.id, run.log, origin=run.origin),
             plan,
+            folder=folder,
             workers=settings.workers,
             batch_records=settings.batch_records,
             on_alerts=progress.advance,
@@ -194,6 +204,11 @@ async def _take_in(intake: Intake, files: list[PacketFile]) -> Log:
     if dead:
         get_log().warning("packets could not be read; skymesh trace RUN names them", dead=dead)
     return log
+
+
+def _messages(plan: JobPlan, folder: Path) -> tuple[str, ...]:
+    names = dict.fromkeys(reaction.name for channel in plan.channels for reaction in channel.reactions)
+    return tuple(name for name in names if (folder / name).is_dir())
 
 
 def _simulated() -> Iterator[Container | Unreadable]:

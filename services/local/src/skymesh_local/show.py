@@ -1,4 +1,4 @@
-"""One object as a channel may see it: alerts, points, states, results."""
+"""One object as a channel may see it: alerts, points, states, results, reactions."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from skymesh_local.objects import (
     state_links,
     unseen,
 )
+from skymesh_local.reactions import reactions_of
 
 
 async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
@@ -66,6 +67,7 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
         ],
         "states": states,
         "results": [plain(describe_result(result, sight)) for result in results.values()],
+        "reactions": await reactions_of(store, stock, sight),
     }
 
 

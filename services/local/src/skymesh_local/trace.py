@@ -25,6 +25,7 @@ from skymesh_local.objects import (
     state_links,
     unseen,
 )
+from skymesh_local.reactions import describe_intent, intents_of
 
 
 async def trace(store: Store, text: str, channel: str) -> dict[str, Any]:
@@ -123,6 +124,23 @@ def _packets(point: Digest, arrivals: list[Arrival], sight: Sight) -> list[dict[
         for arrival in arrivals
         if sight.sees(arrival.trigger_labels) and any(p.id == point for p in arrival.alert.points)
     ]
+
+
+async def _reaction(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    intents = await intents_of(store, sight, id=id_)
+    if not intents:
+        return None
+    config = await store.get(ConfigRecord, id=intents[0].ref.config)
+    told = []
+    for intent in intents:
+        given = [await _result(store, result, sight) for result, _ in intent.results.values()]
+        state = await _state(store, intent.state, sight)
+        told.append({**await describe_intent(store, intent), "from": state, "given": given})
+    return {
+        "id": f"reaction:{id_.hex()}",
+        "parameters": None if config is None else config.parameters,
+        "told": told,
+    }
 
 
 async def _point(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
@@ -275,6 +293,7 @@ _TRACES: dict[str, Callable[[Store, Digest, Sight], Awaitable[dict[str, Any] | N
     "point": _point,
     "state": _state,
     "result": _result,
+    "reaction": _reaction,
     "config": _config,
     "job": _job,
     "run": _run,

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, get_type_hints
 
 from skymesh.units import installed
 from skymesh.units.filter import Filter
-from skymesh.units.unit import Analyser, Combiner, Result, Summary, Tabulator, Unit
+from skymesh.units.reactor_wiring import reactor_hints
+from skymesh.units.unit import Analyser, Combiner, Reactor, Result, Summary, Tabulator, Unit
 from skymesh.units.wiring import Hint, filter_hints, signature_of
 
-_KINDS = (Filter, Combiner, Tabulator, Analyser, Summary)
+_KINDS = (Filter, Combiner, Tabulator, Analyser, Reactor, Summary)
 _SECTION = "Attributes"
 _INDENT = "    "
 # How a docstring begins that leaves a meaning to that of a base class.
@@ -99,6 +100,8 @@ def _fields(makes: type[Result]) -> Iterator[Entry]:
 def _hints(unit: type[Unit]) -> tuple[Hint, ...]:
     if issubclass(unit, Analyser):
         return signature_of(unit).hints
+    if issubclass(unit, Reactor):
+        return reactor_hints(unit)
     return filter_hints(unit) if issubclass(unit, Filter) else ()
 
 

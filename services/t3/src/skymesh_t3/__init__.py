@@ -1,1 +1,1 @@
-"""T3: reacts to completed states; here with products of a whole run."""
+"""T3: reacts to completed states, and makes products of a whole run."""

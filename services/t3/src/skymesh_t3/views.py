@@ -1,4 +1,4 @@
-"""From stored views to what a summary may see."""
+"""From stored views to what reactors and summaries may see."""
 
 from __future__ import annotations
 

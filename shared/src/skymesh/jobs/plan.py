@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from skymesh.catalogue import Catalogue
 from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
 from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
 from skymesh.jobs.wires import Wire, Wiring
 from skymesh.model.access import Labels
@@ -20,7 +21,7 @@ from skymesh.model.run import job_id
 from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
-from skymesh.units.unit import Analyser, Combiner, Result, Summary, Tabulator, Unit
+from skymesh.units.unit import Analyser, Combiner, Reactor, Result, Summary, Tabulator, Unit
 from skymesh.units.wiring import Signature, filter_hints, signature_of
 
 T = TypeVar("T")
@@ -84,6 +85,8 @@ class ChannelPlan:
         Its units.
     instances
         Its analysers in an order in which each comes behind those it builds on.
+    reactions
+        What it tells, and to whom.
     """
 
     name: str
@@ -93,6 +96,7 @@ class ChannelPlan:
     combiner: Configured[Combiner]
     tabulator: Configured[Tabulator]
     instances: tuple[Instance, ...]
+    reactions: tuple[ReactionPlan, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,8 @@ class JobPlan:
                 yield configured.ref, configured.unit
             for instance in channel.instances:
                 yield instance.ref, instance.unit
+            for reaction in channel.reactions:
+                yield reaction.ref, reaction.unit
         for summary in self.summaries:
             yield summary.summary.ref, summary.summary.unit
 
@@ -220,9 +226,23 @@ class _Planner:
         if chosen is None or combiner is None or tabulator is None or instances is None:
             return None
         full_name = f"{self._spec.name}/{name}"
+        reactions = self._reactions(f"{place}.react", spec, instances)
         return ChannelPlan(
-            full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances
+            full_name, frozenset(spec.access), spec.follow, chosen, combiner, tabulator, instances, reactions
         )
+
+    def _reactions(
+        self, place: str, spec: ChannelSpec, instances: tuple[Instance, ...]
+    ) -> tuple[ReactionPlan, ...]:
+        makes = {instance.name: instance.makes for instance in instances}
+        resolver = ReactionResolver(
+            frozenset(spec.access),
+            makes,
+            lambda where, one: self._configure(where, one, Reactor),
+            Wiring(self._resources, makes, self._mistake),
+            self._mistake,
+        )
+        return resolver.resolve(place, spec.react)
 
     def _check_access(self, place: str, access: list[str]) -> None:
         known = frozenset(label for survey in registry.installed().values() for label in survey.labels)
@@ -308,7 +328,7 @@ def _plain_unit(ref: UnitRef, unit: Unit) -> dict[str, Any]:
 
 
 def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
-    return {
+    plain: dict[str, Any] = {
         "access": sorted(channel.grants),
         "follow": channel.follow,
         "filter": _plain_unit(channel.filter.ref, channel.filter.unit) | _plain_inputs(channel.filter.wires),
@@ -318,10 +338,18 @@ def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
             i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i.wires)} for i in channel.instances
         },
     }
+    if channel.reactions:
+        plain["react"] = {reaction.name: _plain_reaction(reaction) for reaction in channel.reactions}
+    return plain
 
 
 def _plain_wires(wires: tuple[Wire, ...]) -> dict[str, list[str]]:
     return {wire.hint.name: list(wire.sources) for wire in wires if wire.sources}
+
+
+def _plain_reaction(plan: ReactionPlan) -> dict[str, Any]:
+    unit = {**_plain_unit(plan.ref, plan.unit), "inputs": _plain_wires(plan.wires)}
+    return {**unit, "when": plan.when.text, "once": plan.once, "to": list(plan.outlets)}
 
 
 def _plain_inputs(wires: tuple[Wire, ...]) -> dict[str, Any]:

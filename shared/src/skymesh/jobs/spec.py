@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from skymesh.jobs.when import ALWAYS
+from skymesh.units.reaction import Once
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 """Names of jobs, channels and instances: letters, digits and underscores."""
 
@@ -27,6 +30,14 @@ class WiredSpec(UnitSpec):
     """A unit with inputs; `inputs` names the instance or resource for one that several could meet."""
 
     inputs: dict[str, Name] = {}
+
+
+class ReactSpec(WiredSpec):
+    """A reaction: what is told, when, how often and to whom."""
+
+    when: str = ALWAYS
+    once: Once | None = None
+    to: Annotated[list[OutletName], Field(min_length=1)]
 
 
 class ResourceSpec(_Part):
@@ -51,6 +62,7 @@ class ChannelSpec(_Part):
     combine: UnitSpec = UnitSpec(unit="VisiblePoints")
     curve: UnitSpec = UnitSpec(unit="DifferenceFlux")
     analyse: dict[Name, WiredSpec] = {}
+    react: dict[Name, ReactSpec] = {}
 
 
 class JobSpec(_Part):

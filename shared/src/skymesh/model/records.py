@@ -84,3 +84,19 @@ class Completed(msgspec.Struct, frozen=True, array_like=True):
     stock: str
     alert: Digest
     results: dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]
+
+
+class Intended(msgspec.Struct, frozen=True, array_like=True):
+    """Something is to be told: T3 → deliverers. What it is stands in the store, as messages may be large.
+
+    Attributes
+    ----------
+    position, stock
+        Whose.
+    reaction
+        Id of the intent.
+    """
+
+    position: Position
+    stock: str
+    reaction: Digest

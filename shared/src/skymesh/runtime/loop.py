@@ -1,19 +1,22 @@
-"""The one loop: read a batch, read what it needs, decide, store, then publish and commit at once."""
+"""The one loop: read a batch, read what it needs, decide, store, deliver, then publish and commit at once."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from skymesh.bus.bus import Bus, Outgoing, Received
 from skymesh.codecs import wire
 from skymesh.errors import TransientError
+from skymesh.runtime.outlet import Outlet, Parcel
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import ALERTS, PROVENANCE, topic_of
 from skymesh.store.store import Found, Keys, TierStore
 
 BATCH_RECORDS = 500
 BATCH_BYTES = 32 << 20
+_NO_OUTLETS: Mapping[str, Outlet] = {}
 
 
 class Checkpoint(Protocol):
@@ -31,8 +34,11 @@ class TierLoop:
     """Runs one tier over one partition of its input.
 
     The order of effects is what makes a crash harmless: documents are written first and are pure
-    functions of their keys, so a batch that is decided again rewrites them unchanged; then outputs,
-    journal and offsets are committed in one transaction, so nothing is published twice.
+    functions of their keys, so a batch that is decided again rewrites them unchanged; then parcels are
+    handed to their outlets, and a receipt is written for what they took; then outputs, journal and
+    offsets are committed in one transaction, so nothing is published twice. A receipt never stands for
+    what was not handed over, and whatever was handed over without one is handed over again under the
+    same key: the outlet makes the two one.
 
     Parameters
     ----------
@@ -44,6 +50,8 @@ class TierLoop:
         For which run.
     partition
         The partition.
+    outlets
+        Where parcels go, by name; only a tier that makes parcels needs any.
     batch_records
         Most records in a batch.
     checkpoint
@@ -58,6 +66,7 @@ class TierLoop:
         context: Context,
         *,
         partition: int = 0,
+        outlets: Mapping[str, Outlet] = _NO_OUTLETS,
         batch_records: int = BATCH_RECORDS,
         checkpoint: Checkpoint = _pass,
     ) -> None:
@@ -66,6 +75,7 @@ class TierLoop:
         self._tier = tier
         self._context = context
         self._partition = partition
+        self._outlets = outlets
         self._batch_records = batch_records
         self._checkpoint = checkpoint
         self._topic = topic_of(tier.reads, context.log if tier.reads == ALERTS else context.run)
@@ -94,6 +104,8 @@ class TierLoop:
         outcome = self._tier.process(batch, found)
         await self._store.write(outcome.documents)
         self._checkpoint(f"{self._tier.name} stored")
+        if outcome.parcels:
+            await self._deliver(outcome.parcels)
         await self._bus.commit(
             self._group,
             self._topic,
@@ -120,6 +132,12 @@ class TierLoop:
             found.add(await self._store.read(self._context.log, self._context.run, keys))
             asked = asked.union(keys)
         return found
+
+    async def _deliver(self, parcels: tuple[Parcel, ...]) -> None:
+        for parcel in parcels:
+            await self._outlets[parcel.outlet].deliver(parcel)
+        self._checkpoint(f"{self._tier.name} delivered")
+        await self._store.write([parcel.receipt for parcel in parcels])
 
     def _outputs(self, outcome: Outcome) -> list[Outgoing]:
         run = self._context.run

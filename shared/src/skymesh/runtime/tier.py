@@ -7,6 +7,8 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
+from skymesh.model.run import Origin
+from skymesh.runtime.outlet import Parcel
 from skymesh.store.store import Document, Found, Keys
 
 R = TypeVar("R")
@@ -21,11 +23,14 @@ class Context(NamedTuple):
         Ids of the run and of its log.
     epoch
         Generation of the log's topic.
+    origin
+        Whether the alerts are real. Where nobody says so they are not: nothing is then told as real.
     """
 
     run: Digest
     log: Digest
     epoch: int = 0
+    origin: Origin = "simulated"
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class Publication(NamedTuple):
     Attributes
     ----------
     record
-        Name of the record, which names its topic: ``accepted``, ``states``, ``results``.
+        Name of the record, which names its topic: ``accepted``, ``states``, ``results``, ``intents``.
     key
         The stock.
     value
@@ -77,6 +82,8 @@ class Outcome:
     ----------
     documents
         To store, before anything is published.
+    parcels
+        To hand to outlets, once the documents are stored.
     records
         To publish.
     journal
@@ -84,6 +91,7 @@ class Outcome:
     """
 
     documents: tuple[Document, ...] = ()
+    parcels: tuple[Parcel, ...] = ()
     records: tuple[Publication, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
 

@@ -8,9 +8,10 @@ ALERTS = "alerts"
 ACCEPTED = "accepted"
 STATES = "states"
 RESULTS = "results"
+INTENTS = "intents"
 PROVENANCE = "provenance"
 
-OF_A_RUN = (ACCEPTED, STATES, RESULTS, PROVENANCE)
+OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE)
 """Records between the tiers of one run."""
 
 

@@ -13,10 +13,11 @@ import msgspec
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival, Cutouts
-from skymesh.model.execution import Result
+from skymesh.model.execution import Result, View
 from skymesh.model.ids import Digest, digest_bytes
 from skymesh.model.position import Position
-from skymesh.model.state import StateLink, Verdict
+from skymesh.model.reaction import Intent
+from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.store import Document, Found, Keys
 from skymesh.store.tables import TABLES, Table, column_value, row_of
@@ -100,11 +101,14 @@ class SqliteStore:
         stamps = {id_: await self.read_cutouts(id_) for id_ in keys.cutouts}
         with self._file.errors():
             return Found(
-                self._arrivals(log, keys.arrivals, keys.until),
-                self._at_arrivals(Verdict, log, run, keys.verdicts, keys.until),
-                self._at_arrivals(StateLink, log, run, keys.links, keys.until),
-                self._results(keys.results),
-                {id_: block for id_, block in stamps.items() if block is not None},
+                arrivals=self._arrivals(log, keys.arrivals, keys.until),
+                verdicts=self._at_arrivals(Verdict, log, run, keys.verdicts, keys.until),
+                links=self._at_arrivals(StateLink, log, run, keys.links, keys.until),
+                views=self._at_arrivals(View, log, run, keys.views, keys.until),
+                intents=self._intents(run, keys.intents),
+                results=self._by_id(Result, keys.results),
+                states=self._by_id(State, keys.states),
+                cutouts={id_: block for id_, block in stamps.items() if block is not None},
             )
 
     def _arrivals(self, log: Digest, stocks: Iterable[str], until: Position) -> dict[str, list[Arrival]]:
@@ -134,10 +138,22 @@ class SqliteStore:
             rows[stock].append(_decoded(body, kind))
         return rows
 
-    def _results(self, ids: Iterable[Digest]) -> dict[Digest, Result]:
+    def _intents(self, run: Digest, stocks: Iterable[str]) -> dict[str, list[Intent]]:
+        rows: dict[str, list[Intent]] = {stock: [] for stock in stocks}
+        found = self._file.connection.execute(
+            "SELECT stock, body FROM intents"
+            " WHERE run = ? AND stock IN (SELECT value FROM json_each(?)) ORDER BY stock, position",
+            (run, json.dumps(list(rows))),
+        )
+        for stock, body in found:
+            rows[stock].append(_decoded(body, Intent))
+        return rows
+
+    def _by_id(self, kind: type[D], ids: Iterable[Digest]) -> dict[Digest, D]:
         run = self._file.connection.execute
-        rows = ((id_, run("SELECT body FROM results WHERE id = ?", (id_,)).fetchone()) for id_ in ids)
-        return {id_: _decoded(row[0], Result) for id_, row in rows if row is not None}
+        select = f"SELECT body FROM {TABLES[kind].name} WHERE id = ?"
+        rows = ((id_, run(select, (id_,)).fetchone()) for id_ in ids)
+        return {id_: _decoded(row[0], kind) for id_, row in rows if row is not None}
 
     async def get(self, kind: type[D], **key: Any) -> D | None:
         """Return the one document with this key, or None."""

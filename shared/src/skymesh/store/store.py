@@ -10,6 +10,7 @@ from skymesh.model.alert import Arrival, Cutouts
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
+from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -27,7 +28,7 @@ from skymesh.model.state import State, StateLink, Verdict
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
-    | Cutouts
+    | Cutouts | Intent | Receipt
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -45,8 +46,13 @@ class Keys:
     ----------
     arrivals, verdicts, links
         Stocks whose rows are wanted, from the beginning up to `until`.
-    results, cutouts
-        Results and blocks of image stamps wanted by id.
+    views
+        Stocks whose views by all channels are wanted, up to `until` too.
+    intents
+        Stocks whose intents are wanted, wherever their positions: what was completed late comes behind
+        what was told already.
+    results, states, cutouts
+        Results, states and blocks of image stamps wanted by id.
     until
         Position of the last record of the batch, inclusive.
     """
@@ -54,7 +60,10 @@ class Keys:
     arrivals: frozenset[str] = frozenset()
     verdicts: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
+    views: frozenset[str] = frozenset()
+    intents: frozenset[str] = frozenset()
     results: frozenset[Digest] = frozenset()
+    states: frozenset[Digest] = frozenset()
     cutouts: frozenset[Digest] = frozenset()
     until: Position = _START
 
@@ -64,7 +73,10 @@ class Keys:
             self.arrivals - asked.arrivals,
             self.verdicts - asked.verdicts,
             self.links - asked.links,
+            self.views - asked.views,
+            self.intents - asked.intents,
             self.results - asked.results,
+            self.states - asked.states,
             self.cutouts - asked.cutouts,
             self.until,
         )
@@ -75,13 +87,16 @@ class Keys:
             self.arrivals | other.arrivals,
             self.verdicts | other.verdicts,
             self.links | other.links,
+            self.views | other.views,
+            self.intents | other.intents,
             self.results | other.results,
+            self.states | other.states,
             self.cutouts | other.cutouts,
             max(self.until, other.until),
         )
 
     def __bool__(self) -> bool:
-        return bool(self.arrivals or self.verdicts or self.links or self.results or self.cutouts)
+        return self != Keys(until=self.until)
 
 
 @dataclass
@@ -91,7 +106,10 @@ class Found:
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
     verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
     links: dict[str, list[StateLink]] = field(default_factory=dict)
+    views: dict[str, list[View]] = field(default_factory=dict)
+    intents: dict[str, list[Intent]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
+    states: dict[Digest, State] = field(default_factory=dict)
     cutouts: dict[Digest, bytes] = field(default_factory=dict)
 
     def add(self, other: Found) -> None:
@@ -99,7 +117,10 @@ class Found:
         self.arrivals |= other.arrivals
         self.verdicts |= other.verdicts
         self.links |= other.links
+        self.views |= other.views
+        self.intents |= other.intents
         self.results |= other.results
+        self.states |= other.states
         self.cutouts |= other.cutouts
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
+from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -72,6 +73,10 @@ TABLES: dict[type[Any], Table] = {
     Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False),
     Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
     View: Table("views", ("run", "channel", "stock", "position"), place=("run", "position", "channel")),
+    Intent: Table(
+        "intents", ("run", "id"), ("channel", "stock", "position"), (("run", "stock", "position"), ("id",))
+    ),
+    Receipt: Table("receipts", ("run", "id"), place=("run", "id")),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from bisect import bisect_right
 from typing import Final
 
@@ -53,3 +54,20 @@ def mjd_tai_of_jd_utc(jd_utc: float) -> float:
         leap_days = _OFFSETS_DAYS[index + 1] - _OFFSETS_DAYS[index]
         mjd_utc = midnight + (mjd_utc - midnight) * (1 + leap_days)
     return mjd_utc + _OFFSETS_DAYS[index]
+
+
+def iso_utc_of_mjd_tai(mjd_tai: float) -> str:
+    """Return a time as ISO 8601 text in UTC, rounded to milliseconds: ``2024-02-10T07:12:01.250``.
+
+    Parameters
+    ----------
+    mjd_tai
+        MJD, TAI, since 1972.
+    """
+    with warnings.catch_warnings():
+        # Of years that are not long past ERFA says that leap seconds may yet be announced for them.
+        warnings.simplefilter("ignore", erfa.ErfaWarning)
+        utc = erfa.taiutc(JD_OF_MJD_0, mjd_tai)
+        year, month, day, time = erfa.d2dtf("UTC", 3, *utc)
+    hour, minute, second, fraction = time.item()
+    return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{fraction:03d}"

@@ -20,6 +20,7 @@ from skymesh.model.execution import (
 from skymesh.model.ids import Digest, canonical, digest_bytes, digest_of, text_id
 from skymesh.model.point import DETECTION, LIMIT, DataPoint
 from skymesh.model.position import Position
+from skymesh.model.reaction import Intent, Letter, Place, Receipt, letters_digest, reaction_id
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -142,6 +143,34 @@ def view(number: int, *, run: Digest = RUN, channel: str = CHANNEL) -> View:
     return View(run, channel, stock, place(number), alert, state, results)
 
 
+def intent(number: int, *, run: Digest = RUN, body: bytes = b"<x>\x00\xff</x>") -> Intent:
+    """Return what was intended at the n-th alert."""
+    stock, state = STOCKS[number % len(STOCKS)], digest_of("state", number)
+    letters = (Letter("event.xml", "application/xml", body),)
+    return Intent(
+        run=run,
+        id=reaction_id(REF, CHANNEL, "file", "state", state),
+        channel=CHANNEL,
+        instance="event",
+        ref=REF,
+        target="file",
+        once="state",
+        stock=stock,
+        position=place(number),
+        alert=alert_id("ztf", number),
+        state=state,
+        results={"decline": (digest_of("result", number), "ok")},
+        inputs={"view": ("view", state), "last": ("absent",)},
+        letters=letters,
+        digest=letters_digest(letters),
+    )
+
+
+def receipt(number: int, *, run: Digest = RUN) -> Receipt:
+    """Return the receipt of the n-th intent."""
+    return Receipt(run, intent(number).id, "file", (Place("event/é.xml", digest_of("digest", number), 9),))
+
+
 def settled(number: int, *, run: Digest = RUN) -> Settled:
     """Return what was settled at the n-th alert."""
     told = SettledResult(digest_of("result", number), "ok", digest_of("digest", number), is_transient=False)
@@ -200,6 +229,7 @@ def one_of_each() -> list[Document]:
         UnitRecord("FastDecliner", "1", REF.code), SourceCount(RUN, "night.tar", 2, 1, 1),
         Product(RUN, "table.csv", REF.code, 2**40), ResourceRecord(JOB, "catalogue", "/stars/é"),
         DeadLetter(RUN, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
+        intent(0), receipt(0),
     ]  # fmt: skip
 
 
@@ -213,5 +243,6 @@ def with_changes() -> list[tuple[Document, Document]]:
         (result(1, value=0.5), result(1, is_transient=True)),
         (verdict(1), Verdict(RUN, verdict(1).stock, verdict(1).position, ())),
         (RunSummary(RUN, {"a": 1}), RunSummary(RUN, {"a": 2})),
+        (intent(1), intent(1, body=b"other")),
         (DeadLetter(RUN, "n", 0, "c", "r", b"1"), DeadLetter(RUN, "n", 0, "c", "r", b"2")),
     ]

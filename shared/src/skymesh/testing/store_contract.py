@@ -31,6 +31,7 @@ MIXED: tuple[Document, ...] = (
     *(made.result(number, is_transient=number == 3) for number in range(1, 5)),
     *(made.entry(number, tier=tier) for number in range(1, 3) for tier in ("t0", "t2")),
     *(made.view(number, channel=channel) for number in range(1, 3) for channel in ("a/b", "a/c")),
+    *(kind(number) for number in range(1, 3) for kind in (made.intent, made.receipt)),
 )
 
 

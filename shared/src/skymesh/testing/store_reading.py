@@ -7,7 +7,7 @@ from skymesh.model.execution import JournalEntry, Settled, View
 from skymesh.model.ids import digest_of
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord
-from skymesh.model.state import State, StateLink, Verdict
+from skymesh.model.state import State, StateLink, Verdict, make_state
 from skymesh.store.store import Keys, Store
 from skymesh.store.tables import TABLES, row_of
 from skymesh.testing import documents as made
@@ -41,6 +41,50 @@ class StoreReading(Contract):
             assert found.arrivals[STOCK] == [made.arrival(1)]
             assert not found.verdicts
             assert not found.links
+
+        self.on(address, work)
+
+    def test_views_are_read_by_stock_up_to_the_position(self, address: str) -> None:
+        """Those of all channels of this run, in order of position."""
+
+        async def work(store: Store) -> None:
+            for number in (7, 1, 10, 4):
+                await store.write([made.arrival(number), made.view(number)])
+                await store.write([made.view(number, run=made.OTHER_RUN)])
+            await store.write([made.view(4, channel="a/b")])
+            asked = frozenset({STOCK, "ztf:nothing"})
+            found = await store.read(made.LOG, made.RUN, Keys(views=asked, until=made.place(7)))
+            assert found.views.keys() == asked
+            assert found.views["ztf:nothing"] == []
+            assert [view.position for view in found.views[STOCK]] == [made.place(n) for n in (1, 4, 4, 7)]
+            assert {(view.position, view.channel) for view in found.views[STOCK]} == {
+                *((made.place(n), made.CHANNEL) for n in (1, 4, 7)), (made.place(4), "a/b"),
+            }  # fmt: skip
+            assert made.view(4) in found.views[STOCK]
+
+        self.on(address, work)
+
+    def test_intents_are_read_by_stock_wherever_they_are(self, address: str) -> None:
+        """Those behind the position too; in order of position, of this run alone."""
+
+        async def work(store: Store) -> None:
+            for number in (7, 1, 1000, 3):
+                await store.write([made.intent(number), made.intent(number, run=made.OTHER_RUN)])
+            asked = frozenset({STOCK, "ztf:nothing"})
+            found = await store.read(made.LOG, made.RUN, Keys(intents=asked, until=made.place(1)))
+            assert found.intents == {STOCK: [made.intent(n) for n in (1, 7, 1000)], "ztf:nothing": []}
+
+        self.on(address, work)
+
+    def test_states_are_read_by_id_and_the_unknown_left_out(self, address: str) -> None:
+        """As results are."""
+
+        async def work(store: Store) -> None:
+            states = {s.id: s for s in (make_state(STOCK, [made.point(n).id]) for n in range(5))}
+            await store.write([*states.values()])
+            asked = frozenset([*list(states)[:3], digest_of("state", "none")])
+            found = await store.read(made.LOG, made.RUN, Keys(states=asked))
+            assert found.states == {id_: state for id_, state in states.items() if id_ in asked}
 
         self.on(address, work)
 

@@ -12,6 +12,7 @@ from skymesh.model.point import DataPoint
 from skymesh.model.state import State
 from skymesh.units.filter import Filter, TableFilter, Verdict, Verdicts
 from skymesh.units.inputs import Brightest, Cutouts, DataPoints, First, Newest, Position
+from skymesh.units.reaction import Delivery, Earlier, Message, Reaction, Sighting
 from skymesh.units.sieve import Sieve
 from skymesh.units.table import AlertTable, AlertView, values_at
 from skymesh.units.unit import (
@@ -19,6 +20,7 @@ from skymesh.units.unit import (
     Combiner,
     ObjectView,
     ProductFile,
+    Reactor,
     Result,
     Summary,
     Tabulator,
@@ -36,16 +38,22 @@ __all__ = [
     "Cutouts",
     "DataPoint",
     "DataPoints",
+    "Delivery",
+    "Earlier",
     "Filter",
     "First",
     "LightCurve",
+    "Message",
     "MissingInputError",
     "Newest",
     "ObjectView",
     "Position",
     "ProductFile",
+    "Reaction",
+    "Reactor",
     "Result",
     "Sieve",
+    "Sighting",
     "State",
     "Summary",
     "TableFilter",

@@ -11,6 +11,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict
 
 from skymesh.lightcurve import LightCurve
+from skymesh.units.reaction import Sighting
 
 if TYPE_CHECKING:
     from skymesh.model.point import DataPoint
@@ -108,7 +109,9 @@ class Analyser(Unit):
 
 
 class ObjectView(msgspec.Struct, frozen=True):
-    """What a summary may see of one object in one channel: its newest state and the results on it.
+    """What may be seen of one object in one channel: a state and the results on it.
+
+    Reactors get the state that was just completed, summaries the newest one.
 
     Attributes
     ----------
@@ -121,8 +124,10 @@ class ObjectView(msgspec.Struct, frozen=True):
     result_ids
         instance → id as text.
     curve
-        What the channel's tabulator makes of the state; None unless the summary asked for it
-        (`Summary.with_curve`), or if the tabulator fails on it.
+        For summaries: what the channel's tabulator makes of the state; None unless the summary asked for
+        it (`Summary.with_curve`), or if the tabulator fails on it.
+    sighting
+        For reactors: where the object is and how it looked last; None without a detection.
     """
 
     channel: str
@@ -132,6 +137,19 @@ class ObjectView(msgspec.Struct, frozen=True):
     results: Mapping[str, Mapping[str, Any]]
     result_ids: Mapping[str, str]
     curve: LightCurve | None = None
+    sighting: Sighting | None = None
+
+
+class Reactor(Unit):
+    """Says what is to be told of a state once its results are there. It sends nothing itself.
+
+    Write ``react(self, …) -> Message | None`` (or several messages): the type hints of its parameters
+    are its wiring. They may be `ObjectView`, `LightCurve`, `Reaction` (its own id), result types as in
+    `Analyser`, ``Earlier[X] | None`` (the result on the channel's state before) and ``Delivery | None``
+    (what was told of the object last). None means that there is nothing to tell.
+
+    What it returns is a function of what it is given: no clock, no chance.
+    """
 
 
 class ProductFile(NamedTuple):

@@ -40,9 +40,13 @@ class InputKind(Enum):
     ALL_RESULTS = "all results of a type, by instance"
     CATALOGUE = "catalogue"
     ALL_CATALOGUES = "all catalogues of the job, by name"
+    VIEW = "view of the object"
+    REACTION = "the reaction itself"
+    EARLIER = "result on the state before"
+    LAST = "what was told last"
 
 
-OF_RESULTS = frozenset({InputKind.RESULT, InputKind.ALL_RESULTS})
+OF_RESULTS = frozenset({InputKind.RESULT, InputKind.ALL_RESULTS, InputKind.EARLIER})
 """Made by instances."""
 OF_RESOURCES = frozenset({InputKind.CATALOGUE, InputKind.ALL_CATALOGUES})
 """Given by the job's resources."""
@@ -104,7 +108,7 @@ def signature_of(unit: type[Analyser]) -> Signature:
     run = getattr(unit, "run", None)
     if not callable(run):
         raise SettingsError(f"{unit.__name__} has no method run")
-    hints = _type_hints(unit, run)
+    hints = type_hints(unit, run)
     makes: Any = hints.pop("return", None)
     if not _is_result(makes):
         raise SettingsError(f"{unit.__name__}.run: its return type must be a subclass of Result, not {makes}")
@@ -121,7 +125,7 @@ def filter_hints(unit: type[Filter]) -> tuple[Hint, ...]:
         If a hint is missing or asks for something else.
     """
     method = unit.accept_table if issubclass(unit, TableFilter) else unit.accept
-    hints = _type_hints(unit, method)
+    hints = type_hints(unit, method)
     names = list(inspect.signature(method).parameters)[2:]
     found = [hint_of(f"{unit.__name__}.{method.__name__}({n})", n, hints.get(n)) for n in names]
     for hint in found:
@@ -132,7 +136,14 @@ def filter_hints(unit: type[Filter]) -> tuple[Hint, ...]:
     return tuple(found)
 
 
-def _type_hints(unit: type[Any], method: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(unit: type[Any], method: Callable[..., Any]) -> dict[str, Any]:
+    """Return the annotations of a unit's method.
+
+    Raises
+    ------
+    SettingsError
+        If they cannot be read.
+    """
     try:
         return typing.get_type_hints(method, include_extras=True)
     except (NameError, TypeError) as error:
@@ -157,7 +168,7 @@ def hint_of(place: str, name: str, hint: Any) -> Hint:
     """
     if hint is None:
         raise SettingsError(f"{place}: every parameter needs a type hint")
-    inner = _without_none(hint)
+    inner = without_none(hint)
     found = _hint(name, hint if inner is None else inner)
     if found is not None and (inner is None or found.kind in _MAY_BE_ABSENT):
         return found._replace(is_optional=inner is not None)
@@ -181,7 +192,7 @@ def _hint(name: str, hint: Any) -> Hint | None:
     return None
 
 
-def _without_none(hint: Any) -> Any:
+def without_none(hint: Any) -> Any:
     """Return X of ``X | None``; None if the hint is no such union."""
     if typing.get_origin(hint) not in (Union, types.UnionType):
         return None

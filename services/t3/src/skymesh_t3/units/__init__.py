@@ -1,1 +1,1 @@
-"""Built-in products."""
+"""Built-in reactions and products."""

@@ -1,0 +1,1 @@
+"""Delivery: hands what T3 intends to its outlet, and keeps the receipt."""

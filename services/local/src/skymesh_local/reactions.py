@@ -1,0 +1,64 @@
+"""Reading reactions back from a store: what was told of an object, why, and where it went."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from skymesh.model.ids import Digest
+from skymesh.model.reaction import Intent, Place, Receipt
+from skymesh.model.run import Run
+from skymesh.store.store import Store
+from skymesh_local.objects import Sight, plain_entry
+
+
+async def intents_of(store: Store, sight: Sight, **key: Any) -> list[Intent]:
+    """Return the intents with some values of their columns that a channel may see: its own."""
+    return [intent async for intent in store.scan(Intent, **key) if sight.is_own(intent.channel)]
+
+
+async def reactions_of(store: Store, stock: str, sight: Sight) -> list[dict[str, Any]]:
+    """Return what was told of an object, run by run, in plain values."""
+    told = []
+    async for run in store.scan(Run):
+        intents = await intents_of(store, sight, run=run.id, stock=stock)
+        in_order = sorted(intents, key=lambda intent: (intent.position, intent.channel, intent.instance))
+        told += [await describe_intent(store, intent) for intent in in_order]
+    return told
+
+
+async def describe_intent(store: Store, intent: Intent) -> dict[str, Any]:
+    """Return an intent in plain values, with its receipt."""
+    receipt = await store.get(Receipt, run=intent.run, id=intent.id)
+    return {
+        "id": _text("reaction", intent.id),
+        "run": _text("run", intent.run),
+        "channel": intent.channel,
+        "instance": intent.instance,
+        "unit": intent.ref.unit,
+        "version": intent.ref.version,
+        "config": _text("config", intent.ref.config),
+        "code": intent.ref.code.hex(),
+        "target": intent.target,
+        "once": intent.once,
+        "stock": intent.stock,
+        "alert": _text("alert", intent.alert),
+        "state": _text("state", intent.state),
+        "results": {
+            name: {"result": _text("result", id_), "outcome": outcome}
+            for name, (id_, outcome) in intent.results.items()
+        },
+        "inputs": {name: plain_entry(entry) for name, entry in intent.inputs.items()},
+        "messages": [
+            {"name": letter.name, "media_type": letter.media_type, "size_bytes": len(letter.body)}
+            for letter in intent.letters
+        ],
+        "receipt": None if receipt is None else [_place(place) for place in receipt.places],
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"name": place.name, "size_bytes": place.size_bytes, "blake2b": place.digest.hex()}
+
+
+def _text(kind: str, id_: Digest) -> str:
+    return f"{kind}:{id_.hex()}"

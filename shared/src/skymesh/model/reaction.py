@@ -1,0 +1,110 @@
+"""Reactions: what a channel tells of an object, and the proof that it was told."""
+
+from __future__ import annotations
+
+import msgspec
+
+from skymesh.model.execution import InputEntry, Outcome, UnitRef
+from skymesh.model.ids import Digest, canonical_row, digest_bytes, digest_of
+from skymesh.model.position import Position
+
+
+class Letter(msgspec.Struct, frozen=True, array_like=True):
+    """A message as it is sent: name among those of its reaction, media type, bytes."""
+
+    name: str
+    media_type: str
+    body: bytes
+
+
+class Intent(msgspec.Struct, frozen=True, array_like=True):
+    """What a channel decided to tell: stored by T3, sent by the deliverer of its outlet.
+
+    The id has no run in it: an outlet that cannot take back knows by it what it was given before,
+    whichever run that was.
+
+    Attributes
+    ----------
+    run, id
+        The key: the run, and the reaction's id; see `reaction_id`.
+    channel, instance, ref
+        Who reacts: the channel, the key under ``react:``, the unit that ran.
+    target
+        The outlet.
+    once
+        Whether the id stands for the ``stock`` or for the ``state``.
+    stock, position, alert, state
+        The object, and the state that made it fire, with the alert at which it was reached.
+    results
+        instance → (result id, outcome), of all results on the state.
+    inputs
+        What the unit was given, by parameter name.
+    letters
+        The messages.
+    digest
+        Digest of the messages.
+    """
+
+    run: Digest
+    id: Digest
+    channel: str
+    instance: str
+    ref: UnitRef
+    target: str
+    once: str
+    stock: str
+    position: Position
+    alert: Digest
+    state: Digest
+    results: dict[str, tuple[Digest, Outcome]]
+    inputs: dict[str, InputEntry]
+    letters: tuple[Letter, ...]
+    digest: Digest
+
+
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Where a message went: the outlet's own name of it, digest (BLAKE2b-128) and size of its bytes."""
+
+    name: str
+    digest: Digest
+    size_bytes: int
+
+
+class Receipt(msgspec.Struct, frozen=True, array_like=True):
+    """An outlet has taken what was intended.
+
+    Attributes
+    ----------
+    run, id
+        The key: the run, and the reaction's id.
+    target
+        The outlet.
+    places
+        Where each message went, in their order.
+    """
+
+    run: Digest
+    id: Digest
+    target: str
+    places: tuple[Place, ...]
+
+
+def reaction_id(ref: UnitRef, channel: str, target: str, once: str, subject: str | Digest) -> Digest:
+    """Return the id of a reaction.
+
+    Parameters
+    ----------
+    ref
+        The unit: its name and config enter, its version does not, so that a corrected unit does not
+        tell everything again.
+    channel, target
+        ``job/channel`` and the outlet.
+    once, subject
+        ``stock`` and the stock, or ``state`` and the state.
+    """
+    return digest_bytes("reaction", canonical_row((channel, ref.unit, ref.config, target, once, subject)))
+
+
+def letters_digest(letters: tuple[Letter, ...]) -> Digest:
+    """Return the digest of messages."""
+    return digest_of("digest", [[letter.name, letter.media_type, letter.body] for letter in letters])

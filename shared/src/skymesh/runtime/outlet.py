@@ -1,0 +1,49 @@
+"""What the loop asks of an outlet: the door through which something leaves the mesh."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from skymesh.model.reaction import Receipt
+
+
+class Item(NamedTuple):
+    """One message of a parcel: what the outlet calls it, and its bytes."""
+
+    name: str
+    body: bytes
+
+
+class Parcel(NamedTuple):
+    """What is handed to an outlet, and the receipt that is kept once the outlet has it.
+
+    Attributes
+    ----------
+    outlet
+        Name of the outlet.
+    items
+        The messages of one reaction.
+    receipt
+        Its `id` is the reaction's, which is the key by which an outlet knows a repetition.
+    """
+
+    outlet: str
+    items: tuple[Item, ...]
+    receipt: Receipt
+
+
+class Outlet(Protocol):
+    """A door to the outside.
+
+    A parcel may be handed over again after a crash, with the same key and the same bytes; an outlet of
+    which the mesh promises "exactly once" makes the second time one with the first.
+    """
+
+    async def deliver(self, parcel: Parcel) -> None:
+        """Take a parcel; it is out when this returns.
+
+        Raises
+        ------
+        OutletUnavailableError
+            If it cannot be handed over now.
+        """
