@@ -96,7 +96,7 @@ def test_check_prints_the_plan(store):
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[0] == f"{store.numbers['job']}  two"
     for word in ("two/public", "two/partners", "AcceptAll 1", "VisiblePoints 1", "DifferenceFlux 1",
-                 "decline = FastDecliner 1", "summary = LightCurveSummary 1", "table = CandidateTable 1",
+                 "decline = FastDecliner 1", "summary = LightCurveSummary 1", "table = CandidateTable 2",
                  "ztf_private"):  # fmt: skip
         assert word in done.out
 

@@ -74,7 +74,7 @@ def test_files_go_to_a_folder_below_skymesh_out_that_the_run_id_finds(night):
     folder, done = night
     named_by_run = folder / "skymesh-out" / done.json["run"].removeprefix("run:")
     assert {path.name for path in named_by_run.iterdir()} == {
-        "candidates.csv", "candidates.ecsv", "store.db", "store.db.cutouts",
+        "candidates.csv", "candidates.ecsv", "index.html", "store.db", "store.db.cutouts",
     }  # fmt: skip
     assert [path.name for path in folder.iterdir()] == ["skymesh-out"]
 
@@ -99,6 +99,9 @@ def test_for_people_the_numbers_and_the_beginning_of_the_table_are_printed(night
     assert "63 accepted" in done.out
     assert "ztf:ZTF24aaaaafd" in done.out
     assert "candidates.csv, candidates.ecsv" in done.out
+    page = folder / done.out.splitlines()[-1].removeprefix("to look at: ")
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert "SIMULATED" in page.read_text()
     assert max(map(len, done.out.splitlines())) <= 120
     assert "\x1b" not in done.out
 

@@ -138,3 +138,30 @@ def test_a_filter_that_fails_rejects_with_a_reason(mesh, tmp_path, unit, accepte
     assert "Traceback" not in errors
     assert numbers["channels"]["job/c"]["accepted"] == accepted
     assert numbers["channels"]["job/c"]["rejected"] == 2 - accepted
+
+
+@pytest.mark.parametrize(
+    "summary, problem",
+    [
+        ({"unit": "Escapes", "config": {"name": "../outside.txt"}}, "lies in the run's folder"),
+        ({"unit": "Escapes", "config": {"name": "/tmp/outside.txt"}}, "lies in the run's folder"),
+        ({"unit": "Escapes", "config": {"name": ""}}, "lies in the run's folder"),
+        ({"unit": "Breaks"}, "no more"),
+        ({"unit": "Draws"}, "cannot choose"),
+    ],
+    ids=["above", "elsewhere", "nameless", "breaks", "draws"],
+)
+def test_a_summary_that_fails_is_one_line_and_leaves_no_half_file(tmp_path, summary, problem):
+    units = announce_units(tmp_path / "units", "support.bad_units")
+    write_files(tmp_path / "alerts", {"a.avro": container([record()])})
+    summaries = {"bad": summary | {"channels": ["c"], "to": ["file"]}}
+    job = write_job(tmp_path / "job.yaml", {"c": channel()}, summarise=summaries)
+    done = skymesh("run", job, "--alerts", tmp_path / "alerts", "--out", tmp_path / "out", path=[units])
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "summarise.bad" in line
+    assert problem in line
+    assert {path.name for path in (tmp_path / "out").iterdir()} <= {
+        "store.db", "store.db.cutouts", "store.db-wal", "store.db-shm",
+    }  # fmt: skip
+    assert not (tmp_path / "outside.txt").exists()

@@ -8,7 +8,17 @@ import sys
 import time
 from pathlib import Path
 
-from skymesh.units import Analyser, Filter, LightCurve, MissingInputError, Result, TransientError, Verdict
+from skymesh.units import (
+    Analyser,
+    Filter,
+    LightCurve,
+    MissingInputError,
+    ProductFile,
+    Result,
+    Summary,
+    TransientError,
+    Verdict,
+)
 
 
 class Answer(Result):
@@ -154,3 +164,39 @@ class RaisingFilter(Filter):
         if alert.value("magpsf") > 19.5:
             raise ValueError("too faint for me")
         return Verdict(True)
+
+
+class Marks(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise MissingInputError("<b>bold</b> & 'so on'")
+
+
+class Escapes(Summary):
+    version = "1"
+    name: str
+
+    def summarise(self, name, views):
+        yield ProductFile(self.name, [b"here"])
+
+
+class Breaks(Summary):
+    version = "1"
+
+    def summarise(self, name, views):
+        yield ProductFile("half.txt", self._pieces())
+
+    def _pieces(self):
+        yield b"half"
+        raise ValueError("no more")
+
+
+class Draws(Summary):
+    version = "1"
+
+    def with_curve(self, views):
+        raise RuntimeError("cannot choose")
+
+    def summarise(self, name, views):
+        yield ProductFile("never.txt", [b""])

@@ -6,6 +6,8 @@ import csv
 import inspect
 import json
 import re
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +43,16 @@ def print_run(finished: Finished) -> None:
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
-    files = [*finished.products, *(f"{name}/" for name in finished.messages)]
+    files = [*_by_folder(finished.products), *(f"{name}/" for name in finished.messages)]
     console.print(f"files in {finished.folder}: {', '.join(files) or 'the store alone'}", soft_wrap=True)
+    console.print(f"to look at: {finished.page}", soft_wrap=True)
+
+
+def _by_folder(products: Sequence[str]) -> list[str]:
+    """Return the names of files, and of folders with the number of files in them."""
+    folders = Counter(name.partition("/")[0] for name in products if "/" in name)
+    files = [name for name in products if "/" not in name]
+    return files + [f"{folder}/ ({count} files)" for folder, count in folders.items()]
 
 
 def _print_csv(console: Console, path: Path) -> None:

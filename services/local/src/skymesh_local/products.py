@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import functools
-import hashlib
-import tempfile
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import IO
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
-from skymesh.codecs import wire
-from skymesh.errors import StoreUnavailableError, UnitFailedError
+import msgspec
+
+from skymesh.errors import UnitFailedError
 from skymesh.jobs.plan import JobPlan, SummaryPlan
 from skymesh.model.execution import Line, View
 from skymesh.model.ids import DIGEST_SIZE, Digest
@@ -20,31 +19,17 @@ from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.guard import guarded
 from skymesh.store.store import Keys, Store
 from skymesh.units.unit import ObjectView, ProductFile
+from skymesh_local.curves import points_of_view, tabulated
+from skymesh_local.files import write_whole
+from skymesh_local.spool import SpooledViews
 from skymesh_t3.views import object_view
 
-SIZE_BYTES = 4
+T = TypeVar("T")
 
 
-class SpooledViews:
-    """Views in a temporary file, to be gone through as often as a summary likes."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-
-    async def fill(self, views: AsyncIterator[ObjectView]) -> None:
-        """Take in views."""
-        async for view in views:
-            encoded = wire.encode(view)
-            self._file.write(len(encoded).to_bytes(SIZE_BYTES, "big") + encoded)
-
-    def __iter__(self) -> Iterator[ObjectView]:
-        """Go through the views from the first; one iteration at a time."""
-        self._file.seek(0)
-        while size := self._file.read(SIZE_BYTES):
-            yield wire.decode(self._file.read(int.from_bytes(size, "big")), ObjectView)
-
-
-async def write_products(store: Store, run: Run, plan: JobPlan, folder: Path) -> tuple[str, ...]:
+async def write_products(
+    store: Store, run: Run, plan: JobPlan, folder: Path, views: SpooledViews
+) -> tuple[str, ...]:
     """Write what every summary of the job makes into the run's folder; return the files' names.
 
     Each file appears whole or not at all, and is the same however often it is written.
@@ -59,12 +44,7 @@ async def write_products(store: Store, run: Run, plan: JobPlan, folder: Path) ->
     names: list[str] = []
     for summary in plan.summaries:
         watch = Stopwatch()
-        with tempfile.TemporaryFile() as file:
-            views = SpooledViews(file)
-            await views.fill(newest_views(store, run.id, summary.channels))
-            products, problem = guarded(functools.partial(_write, run, summary, views, folder))
-        if products is None:
-            raise UnitFailedError(problem, where=f"summarise.{summary.name}")
+        products = await _products(store, run, plan, summary, folder, views)
         lines = [Line(summary.name, "", (product.name,), "ok") for product in products]
         journalist = Journalist(run.id, "t3", 0, 0, 0)
         ref = summary.summary.ref
@@ -74,7 +54,7 @@ async def write_products(store: Store, run: Run, plan: JobPlan, folder: Path) ->
     return tuple(names)
 
 
-async def newest_views(store: Store, run: Digest, channels: tuple[str, ...]) -> AsyncIterator[ObjectView]:
+async def newest_views(store: Store, run: Digest, channels: Iterable[str]) -> AsyncIterator[ObjectView]:
     """Yield each channel's newest view of every stock, by channel and stock."""
     for channel in sorted(channels):
         newest: View | None = None
@@ -95,21 +75,44 @@ async def _with_results(store: Store, view: View) -> ObjectView:
 _NO_LOG = Digest(bytes(DIGEST_SIZE))
 
 
-def _write(run: Run, summary: SummaryPlan, views: SpooledViews, folder: Path) -> list[Product]:
+async def _products(
+    store: Store, run: Run, plan: JobPlan, summary: SummaryPlan, folder: Path, views: SpooledViews
+) -> list[Product]:
+    own = views.of(summary.channels)
+    unit = summary.summary.unit
+    asked = _told(summary, lambda: frozenset((view.channel, view.stock) for view in unit.with_curve(own)))
+    if not asked:
+        return _told(summary, functools.partial(_write, run, summary, own, folder))
+    with SpooledViews() as drawn:
+        await drawn.fill(_with_curves(store, plan, own, asked))
+        return _told(summary, functools.partial(_write, run, summary, drawn.of(summary.channels), folder))
+
+
+async def _with_curves(
+    store: Store, plan: JobPlan, views: Iterable[ObjectView], asked: frozenset[tuple[str, str]]
+) -> AsyncIterator[ObjectView]:
+    for view in views:
+        if (view.channel, view.stock) in asked:
+            points = await points_of_view(store, view)
+            yield msgspec.structs.replace(view, curve=tabulated(plan, view.channel, points))
+        else:
+            yield view
+
+
+def _told(summary: SummaryPlan, call: Callable[[], T]) -> T:
+    """Return what a summary says; what it raises ends the run in one line."""
+    said, problem = guarded(call)
+    if said is None:
+        raise UnitFailedError(problem, where=f"summarise.{summary.name}")
+    return said
+
+
+def _write(run: Run, summary: SummaryPlan, views: Iterable[ObjectView], folder: Path) -> list[Product]:
     return [_written(run, product, folder) for product in summary.summary.unit.summarise(summary.name, views)]
 
 
 def _written(run: Run, product: ProductFile, folder: Path) -> Product:
-    """Write a product beside its place and move it there."""
-    target, part = folder / product.name, folder / f".{product.name}.part"
-    digest, size = hashlib.blake2b(digest_size=DIGEST_SIZE), 0
-    try:
-        with part.open("wb") as stream:
-            for piece in product.content:
-                digest.update(piece)
-                size += len(piece)
-                stream.write(piece)
-        part.replace(target)
-    except OSError as error:
-        raise StoreUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
-    return Product(run.id, product.name, Digest(digest.digest()), size)
+    path = PurePosixPath(product.name)
+    if path.is_absolute() or ".." in path.parts or not path.name:
+        raise ValueError(f"a product lies in the run's folder, not at {product.name!r}")
+    return Product(run.id, product.name, *write_whole(folder / path, product.content))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
+from skymesh.lightcurve import LightCurve
 from skymesh.units.reaction import Sighting
 
 if TYPE_CHECKING:
-    from skymesh.lightcurve import LightCurve
     from skymesh.model.point import DataPoint
 
 
@@ -122,6 +123,9 @@ class ObjectView(msgspec.Struct, frozen=True):
         instance → the result's content; only those that are ok.
     result_ids
         instance → id as text.
+    curve
+        For summaries: what the channel's tabulator makes of the state; None unless the summary asked for
+        it (`Summary.with_curve`), or if the tabulator fails on it.
     sighting
         For reactors: where the object is and how it looked last; None without a detection.
     """
@@ -132,6 +136,7 @@ class ObjectView(msgspec.Struct, frozen=True):
     state: str
     results: Mapping[str, Mapping[str, Any]]
     result_ids: Mapping[str, str]
+    curve: LightCurve | None = None
     sighting: Sighting | None = None
 
 
@@ -157,6 +162,13 @@ class ProductFile(NamedTuple):
 class Summary(Unit):
     """Makes products of a whole run, at its end."""
 
+    def with_curve(self, views: Iterable[ObjectView]) -> Iterable[ObjectView]:
+        """Return those of the views that `summarise` is to get with their light curves: here none.
+
+        Each light curve is read and tabulated anew, so a summary asks for those that it shows.
+        """
+        return islice(views, 0)
+
     @abstractmethod
     def summarise(self, name: str, views: Iterable[ObjectView]) -> Iterator[ProductFile]:
         """Yield the files to deliver; each is consumed before the next is asked for.
@@ -164,7 +176,8 @@ class Summary(Unit):
         Parameters
         ----------
         name
-            The instance's name in the job, to name the files after.
+            The instance's name in the job, to name the files after; many files go to a folder of that
+            name.
         views
             One view per channel and object, sorted by channel and stock; may be gone through again and
             again, but not twice at the same time.

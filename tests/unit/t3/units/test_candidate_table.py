@@ -118,3 +118,24 @@ def test_a_large_table_comes_in_pieces_that_join_to_all_rows():
 def test_a_formula_is_text_for_every_reader():
     made = files([view(1, {"a": {"x": "=1+1"}})])
     assert rows(made["table.csv"])[0]["a.x"].lstrip("'") == "=1+1"
+
+
+def test_chosen_columns_stand_behind_the_ids_in_their_order():
+    made = files(VIEWS, columns=("summary.ra_deg", "decline.fast", "stock", "no.such"), first="decline.n")
+    told = rows(made["table.csv"])
+    ids = ["stock", "channel", "alert", "state"]
+    assert list(told[0]) == [*ids, "summary.ra_deg", "decline.fast", "no.such"]
+    assert {row["no.such"] for row in told} == {""}
+    assert [row["decline.fast"] for row in told] == ["False", "True", "", "True"]
+    table = Table.read(io.BytesIO(made["table.ecsv"]), format="ascii.ecsv")
+    assert table["summary.ra_deg"].unit == "deg"
+    assert table["decline.fast"].dtype == bool
+    assert table["no.such"].mask.all()
+
+
+def test_only_objects_of_which_a_column_is_true_have_a_row():
+    made = files(VIEWS, only="decline.fast")
+    assert [row["stock"][-1] for row in rows(made["table.csv"])] == list("24")
+    assert "summary.note" not in rows(made["table.csv"])[0]
+    assert rows(made["table.csv"]) == rows(made["table.ecsv"])
+    assert rows(files(VIEWS, only="no.such")["table.csv"]) == []

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import yaml
 
 from skymesh.units import ObjectView, ProductFile, Summary
+from skymesh_t3.columns import IDS, is_true, row_of
 
-_IDS: Final = ("stock", "channel", "alert", "state")
 _UNITS: Final = {
     "_deg": "deg",
     "_arcsec": "arcsec",
@@ -35,70 +34,54 @@ class CandidateTable(Summary):
 
     Attributes
     ----------
+    columns
+        Columns to show behind the ids, in this order; empty for all. One that no object has is empty.
+    only
+        A column such as ``decline.fast``: only objects for which it is true have a row.
     first
-        A column such as ``decline.fast``: objects for which it is true come first, the others after
-        them; in each part by channel and stock.
+        A column likewise: objects for which it is true come first, the others after them; in each part
+        by channel and stock.
     """
 
-    version = "1"
+    version = "2"
 
+    columns: tuple[str, ...] = ()
+    only: str = ""
     first: str = ""
 
     def summarise(self, name: str, views: Iterable[ObjectView]) -> Iterator[ProductFile]:
         """Yield the CSV and the ECSV file."""
-        types = _column_types(views)
-        columns = list(dict.fromkeys([*_IDS, *([self.first] if self.first in types else []), *types]))
+        types = self._types(views)
+        found = [*([self.first] if self.first in types else []), *types]
+        columns = list(dict.fromkeys([*IDS, *(self.columns or found)]))
         yield ProductFile(f"{name}.csv", self._pieces(views, columns))
         yield ProductFile(f"{name}.ecsv", _chain(_ecsv_header(columns, types), self._pieces(views, columns)))
+
+    def _types(self, views: Iterable[ObjectView]) -> dict[str, type]:
+        """Return the columns met and the types that hold all their values."""
+        types: dict[str, type] = {}
+        for view in views:
+            if self._is_shown(view):
+                for column, value in row_of(view).items():
+                    if value is not None:
+                        types[column] = _wider(types.get(column), type(value))
+        return types
+
+    def _is_shown(self, view: ObjectView) -> bool:
+        return not self.only or is_true(view, self.only)
 
     def _pieces(self, views: Iterable[ObjectView], columns: list[str]) -> Iterator[bytes]:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(columns)
         for wanted in (True, False) if self.first else (False,):
-            for view in views:
-                row = _row(view)
+            for view in filter(self._is_shown, views):
+                row = row_of(view)
                 if bool(row.get(self.first)) is wanted:
                     writer.writerow([_cell(row.get(column)) for column in columns])
                     if text.tell() > _PIECE_BYTES:
                         yield _emptied(text)
         yield _emptied(text)
-
-
-def _column_types(views: Iterable[ObjectView]) -> dict[str, type]:
-    """Return the columns met and the types that hold all their values."""
-    types: dict[str, type] = {}
-    for view in views:
-        for column, value in _row(view).items():
-            if value is not None:
-                types[column] = _wider(types.get(column), type(value))
-    return types
-
-
-def _row(view: ObjectView) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "stock": view.stock,
-        "channel": view.channel,
-        "alert": view.alert,
-        "state": view.state,
-    }
-    for instance, content in view.results.items():
-        row.update(_flat(f"{instance}.", content))
-    row.update({f"{instance}.result": id_ for instance, id_ in view.result_ids.items()})
-    return row
-
-
-def _flat(prefix: str, content: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield plain columns of a result: maps by key, lists as one text."""
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}{key}.", value)
-        elif isinstance(value, list | tuple):
-            yield f"{prefix}{key}", " ".join(str(item) for item in value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            yield f"{prefix}{key}", None
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _wider(known: type | None, new: type) -> type:
