@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from skymesh.errors import OutletUnavailableError
-from skymesh.runtime.outlet import Item, Parcel
+from skymesh.files import write_whole
+from skymesh.runtime.outlet import Parcel
 
 
 class FileOutlet:
@@ -29,14 +29,4 @@ class FileOutlet:
             If the folder cannot be written.
         """
         for item in parcel.items:
-            self._write(item)
-
-    def _write(self, item: Item) -> None:
-        target = self._folder / item.name
-        part = target.with_name(f".{target.name}.part")
-        try:
-            target.parent.mkdir(exist_ok=True)
-            part.write_bytes(item.body)
-            part.replace(target)
-        except OSError as error:
-            raise OutletUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
+            write_whole(self._folder / item.name, (item.body,))

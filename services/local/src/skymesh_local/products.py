@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from skymesh.errors import UnitFailedError
+from skymesh.files import write_whole
 from skymesh.jobs.plan import JobPlan, SummaryPlan
 from skymesh.model.execution import Line, View
 from skymesh.model.ids import DIGEST_SIZE, Digest
@@ -20,7 +21,6 @@ from skymesh.runtime.guard import guarded
 from skymesh.store.store import Keys, Store
 from skymesh.units.unit import ObjectView, ProductFile
 from skymesh_local.curves import points_of_view, tabulated
-from skymesh_local.files import write_whole
 from skymesh_local.spool import SpooledViews
 from skymesh_t3.views import object_view
 
@@ -36,7 +36,7 @@ async def write_products(
 
     Raises
     ------
-    StoreUnavailableError
+    OutletUnavailableError
         If the folder cannot be written.
     UnitFailedError
         If a summary fails.

@@ -34,7 +34,9 @@ RESULTS = {
 
 def view(results=RESULTS, sighting=SEEN, stock="ztf:ZTF24aaaaafd"):
     ids = {name: f"result:{index:032x}" for index, name in enumerate(results)}
-    return ObjectView("job/hunters", stock, f"alert:{1:032x}", f"state:{2:032x}", results, ids, sighting)
+    return ObjectView(
+        "job/hunters", stock, f"alert:{1:032x}", f"state:{2:032x}", results, ids, sighting=sighting
+    )
 
 
 def reaction(number=7, origin="real", when="decline.fast"):

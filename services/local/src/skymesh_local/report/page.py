@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from skymesh.files import write_whole
 from skymesh.jobs.plan import ChannelPlan, JobPlan
 from skymesh.model.execution import UnitRef
 from skymesh.model.run import Product, Run, SourceCount
 from skymesh.store.store import Store
 from skymesh.units import installed
-from skymesh_local.files import write_whole
 from skymesh_local.report.accounts import Account, Reason, accounts_of, dead_letters_of
 from skymesh_local.report.candidates import Candidate, candidate, choose
 from skymesh_local.report.rendering import rendered
@@ -159,7 +159,7 @@ async def write_page(
 
     Raises
     ------
-    StoreUnavailableError
+    OutletUnavailableError
         If the folder cannot be written.
     """
     report = await report_of(store, run, plan, numbers, views, store_path)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from skymesh.errors import StoreUnavailableError
+from skymesh.errors import OutletUnavailableError
 from skymesh.model.ids import DIGEST_SIZE, Digest
 
 
@@ -24,7 +24,7 @@ def write_whole(target: Path, pieces: Iterable[bytes]) -> Written:
 
     Raises
     ------
-    StoreUnavailableError
+    OutletUnavailableError
         If the folder cannot be written.
     """
     part = target.with_name(f".{target.name}.part")
@@ -38,7 +38,7 @@ def write_whole(target: Path, pieces: Iterable[bytes]) -> Written:
                 stream.write(piece)
         part.replace(target)
     except OSError as error:
-        raise StoreUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
+        raise OutletUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
     finally:
         with suppress(OSError):
             part.unlink()
