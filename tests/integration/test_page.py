@@ -11,7 +11,7 @@ import pytest
 from support import nights
 from support.announced import announce_units
 from support.mesh import channel, run_files, skymesh, write_files, write_job
-from support.packets import JD, container, detection, limit, record
+from support.packets import JD, as_history, candidate, container, detection, limit, record
 from support.page import Page
 from support.planted import AGGREGATES, HIDDEN_STOCK, PLANTED, found_in
 from support.planted import records as planted_records
@@ -225,3 +225,23 @@ def test_many_objects_are_counted_and_some_are_shown(tmp_path, monkeypatch):
     assert "object-c-4" not in page.ids
     assert "3 of 5 objects are shown" in page.text_of("channel-c")
     assert page.row("job/c")[-1] == 5
+
+
+def test_reactions_are_listed_with_their_messages(tmp_path):
+    react = {"event": {"unit": "VOEvent", "when": "decline.fast", "to": ["file"]},
+             "never": {"unit": "VOEvent", "when": "decline.gap_days.ztfi > 1e9", "to": ["file"],
+                       "config": {"title": "never"}}}  # fmt: skip
+    first = candidate(jd_utc=JD, magpsf=18.0)
+    fading = record(jd_utc=JD + 1, magpsf=19.5, history=[as_history(first)])
+    write_files(tmp_path / "alerts", {"all.avro": container([record(trigger=first), fading])})
+    channels = {"c": channel(react=react), "quiet": channel(react={"never": react["never"]})}
+    numbers = run_files(write_job(tmp_path / "job.yaml", channels), tmp_path / "alerts", tmp_path / "out")
+    assert numbers["channels"]["job/c"]["reactions"] == 1
+    page = page_of(tmp_path / "out")
+    assert page.problems == []
+    messages = [link for link in page.links if link.startswith("event/")]
+    assert [(tmp_path / "out" / unquote(link)).is_file() for link in messages] == [True]
+    (name,) = (path.stem for path in (tmp_path / "out" / "event").iterdir())
+    assert f"skymesh trace reaction:{name} --store" in page.text_of("channel-c")
+    assert "Nothing was told." in page.text_of("channel-quiet")
+    assert page.row("job/c.event")[0] == 2

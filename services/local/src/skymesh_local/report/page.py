@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import heapq
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from skymesh.files import write_whole
 from skymesh.jobs.plan import ChannelPlan, JobPlan
 from skymesh.model.execution import UnitRef
+from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import Product, Run, SourceCount
 from skymesh.store.store import Store
 from skymesh.units import installed
@@ -22,6 +25,7 @@ from skymesh_local.spool import SpooledViews
 
 PAGE_NAME = "index.html"
 MOST_OBJECTS = 100
+MOST_REACTIONS = 100
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class ChannelPart:
         Objects that are shown.
     objects
         How many there are.
+    reactions
+        What was told, in order of the log, and under which names; the first of them.
     """
 
     plan: ChannelPlan
@@ -76,6 +82,7 @@ class ChannelPart:
     costs: tuple[Cost, ...]
     candidates: tuple[Candidate, ...]
     objects: int
+    reactions: tuple[tuple[Intent, tuple[str, ...]], ...]
 
     @property
     def short(self) -> str:
@@ -184,6 +191,7 @@ async def report_of(
                 costs=tuple(_costs(channel, numbers, accounts)),
                 candidates=tuple(candidates),
                 objects=chosen.total,
+                reactions=await _reactions(store, run, channel),
             )
         )
     return Report(
@@ -214,6 +222,27 @@ def _costs(
             executions = told["ok"] + told["missing"] + told["failed"]
             yield Cost(account, executions, told["memoised"], told["seconds"])
 
+    for reaction in channel.reactions:
+        account = accounts.get(("t3", channel.name, reaction.name))
+        if account is not None:
+            yield Cost(account, account.counts.total(), 0, account.seconds)
+
+
+async def _reactions(
+    store: Store, run: Run, channel: ChannelPlan
+) -> tuple[tuple[Intent, tuple[str, ...]], ...]:
+    """Return the first reactions of a channel, each with the names of its messages at the outlet."""
+    first: list[Intent] = []
+    async for intent in store.scan(Intent, run=run.id, channel=channel.name):
+        first.append(intent)
+        if len(first) > 2 * MOST_REACTIONS:
+            first = heapq.nsmallest(MOST_REACTIONS, first, key=attrgetter("position"))
+    told = []
+    for intent in heapq.nsmallest(MOST_REACTIONS, first, key=attrgetter("position")):
+        receipt = await store.get(Receipt, run=run.id, id=intent.id)
+        told.append((intent, () if receipt is None else tuple(place.name for place in receipt.places)))
+    return tuple(told)
+
 
 def _units(plan: JobPlan) -> Iterator[UsedUnit]:
     """Yield every configured unit once, with the places where the job uses it."""
@@ -224,6 +253,8 @@ def _units(plan: JobPlan) -> Iterator[UsedUnit]:
         places.setdefault(channel.tabulator.ref, []).append(f"{channel.name} curve")
         for instance in channel.instances:
             places.setdefault(instance.ref, []).append(f"{channel.name}.{instance.name}")
+        for reaction in channel.reactions:
+            places.setdefault(reaction.ref, []).append(f"{channel.name}.{reaction.name}")
     for summary in plan.summaries:
         places.setdefault(summary.summary.ref, []).append(summary.name)
     parameters = {ref: installed.parameters(unit) for ref, unit in plan.units()}
