@@ -123,8 +123,12 @@ def test_whatever_a_unit_was_given_can_be_given_again(mesh, tmp_path):
     }
     store = f"sqlite:{tmp_path / 'out' / 'store.db'}"
     for result in results:
-        done = skymesh("reproduce", f"result:{result.id.hex()}", "--store", store, path=mesh.path)
+        id_ = f"result:{result.id.hex()}"
+        done = skymesh("reproduce", id_, "--store", store, path=mesh.path)
         assert (done.returncode, done.stderr) == (0, ""), (result.ref.unit, done.stdout)
+        told = json.loads(skymesh("trace", id_, "--store", store, "--json", path=mesh.path).stdout)
+        tags = {entry[0] for entry in told["inputs"].values()}
+        assert tags & TAGS[result.ref.unit], result.ref.unit
 
     (tmp_path / "stars").rename(tmp_path / "elsewhere")
     near = next(r for r in results if r.ref.unit == "Neighbours")
@@ -161,6 +165,10 @@ def test_filters_are_given_catalogues_too(mesh):
     assert (code, numbers["channels"]["job/c"]["accepted"]) == (0, 4)
 
 
+TAGS = {
+    "Neighbours": {"catalogue"}, "AllNeighbours": {"catalogues"}, "Looks": {"cutouts", "absent"},
+    "MayLook": {"cutouts", "absent"}, "Chooses": {"point"}, "Where": {"position"}, "Counts": {"points"},
+}  # fmt: skip
 TWO = {"stars": {"catalogue": "stars"}, "others": {"catalogue": "stars"}}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 from skymesh.errors import NotFoundError
@@ -181,9 +182,10 @@ def describe_result(result: Result, sight: Sight) -> dict[str, Any]:
     return described
 
 
+# What the first digest in an entry is one of; a further one is a config's.
 _ENTRY_KINDS = {
     "state": "state", "points": "state", "curve": "state", "view": "state", "result": "result",
-    "reaction": "reaction",
+    "reaction": "reaction", "point": "point", "cutouts": "cutout", "catalogue": "catalogue",
 }  # fmt: skip
 
 
@@ -192,13 +194,10 @@ def plain_entry(entry: Any) -> list[Any]:
     tag, *rest = entry
     if tag == "results":
         return [tag, *([name, f"result:{bytes(id_).hex()}", outcome] for name, id_, outcome in rest[0])]
-    told = [tag]
-    for index, item in enumerate(rest):
-        if isinstance(item, bytes):
-            told.append(f"{_ENTRY_KINDS[tag] if index == 0 else 'config'}:{item.hex()}")
-        else:
-            told.append(item)
-    return told
+    if tag == "catalogues":
+        return [tag, *([name, f"catalogue:{bytes(digest).hex()}"] for name, digest in rest[0])]
+    kinds = chain([_ENTRY_KINDS.get(tag, "config")], repeat("config"))
+    return [tag, *(f"{next(kinds)}:{item.hex()}" if isinstance(item, bytes) else item for item in rest)]
 
 
 def plain(value: Any) -> Any:

@@ -123,11 +123,11 @@ class ObjectView(msgspec.Struct, frozen=True):
         instance → the result's content; only those that are ok.
     result_ids
         instance → id as text.
+    sighting
+        For reactors: where the object is and how it looked last; None without a detection.
     curve
         For summaries: what the channel's tabulator makes of the state; None unless the summary asked for
         it (`Summary.with_curve`), or if the tabulator fails on it.
-    sighting
-        For reactors: where the object is and how it looked last; None without a detection.
     """
 
     channel: str
@@ -136,8 +136,8 @@ class ObjectView(msgspec.Struct, frozen=True):
     state: str
     results: Mapping[str, Mapping[str, Any]]
     result_ids: Mapping[str, str]
-    curve: LightCurve | None = None
     sighting: Sighting | None = None
+    curve: LightCurve | None = None
 
 
 class Reactor(Unit):

@@ -22,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def view(stock, *, channel="job/all", fast=True, drawn=None):
-    return ObjectView(channel, stock, "alert:", "state:", {"decline": {"fast": fast}}, {}, drawn)
+    return ObjectView(channel, stock, "alert:", "state:", {"decline": {"fast": fast}}, {}, curve=drawn)
 
 
 def texts(figure):
