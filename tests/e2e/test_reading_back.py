@@ -235,7 +235,11 @@ def test_trace_of_the_run_tells_the_files_and_the_dead(store):
         "night/hidden.avro": (1, 0), "night/broken.avro": (1, 1),
     }  # fmt: skip
     assert only(told["dead_letters"])["packet"] == "night/broken.avro#0"
-    assert "dead_letters" not in store.told("trace", store.numbers["run"], "--channel", "public")
+    everything = ["ztf_caltech", "ztf_engineering", "ztf_private", "ztf_public"]
+    assert [product["labels"] for product in told["products"]] == [everything] * 2
+    seen = store.told("trace", store.numbers["run"], "--channel", "public")
+    assert "dead_letters" not in seen
+    assert seen["products"] == []
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.outlets import OUTLETS, OutletKind
 from skymesh.jobs.plan import plan_job
 from skymesh.jobs.spec import JobSpec
 from skymesh.units import installed
@@ -162,6 +163,19 @@ def test_a_summary_needs_channels_of_the_job():
     with pytest.raises(JobError) as caught:
         plan_job(JobSpec.model_validate(text), "job.yaml")
     assert "summarise.t.channels" in caught.value.lines[0]
+
+
+def test_a_summary_carries_the_labels_of_all_its_channels_and_goes_where_all_are_granted(monkeypatch):
+    channel = {"access": ["ztf_public"], "filter": {"unit": "AcceptAll"}}
+    channels = {"c": channel, "d": channel | {"access": ["ztf_private"]}}
+    table = {"unit": "CandidateTable", "channels": ["c", "d"], "to": ["file"]}
+    text = {"name": "job", "channels": channels, "summarise": {"t": table}}
+    (planned,) = plan_job(JobSpec.model_validate(text), "job.yaml").summaries
+    assert planned.labels == {"ztf_public", "ztf_private"}
+    monkeypatch.setitem(OUTLETS, "file", OutletKind(is_reversible=True, grants=frozenset({"ztf_public"})))
+    with pytest.raises(JobError) as caught:
+        plan_job(JobSpec.model_validate(text), "job.yaml")
+    assert caught.value.lines == ("job.yaml: summarise.t.to: 'file' is not granted ztf_private",)
 
 
 def test_the_code_digest_is_that_of_the_modules_text():

@@ -108,11 +108,13 @@ def _told(summary: SummaryPlan, call: Callable[[], T]) -> T:
 
 
 def _write(run: Run, summary: SummaryPlan, views: Iterable[ObjectView], folder: Path) -> list[Product]:
-    return [_written(run, product, folder) for product in summary.summary.unit.summarise(summary.name, views)]
+    labels = tuple(sorted(summary.labels))
+    made = summary.summary.unit.summarise(summary.name, views)
+    return [_written(run, product, folder, labels) for product in made]
 
 
-def _written(run: Run, product: ProductFile, folder: Path) -> Product:
+def _written(run: Run, product: ProductFile, folder: Path, labels: tuple[str, ...]) -> Product:
     path = PurePosixPath(product.name)
     if path.is_absolute() or ".." in path.parts or not path.name:
         raise ValueError(f"a product lies in the run's folder, not at {product.name!r}")
-    return Product(run.id, product.name, *write_whole(folder / path, product.content))
+    return Product(run.id, product.name, *write_whole(folder / path, product.content), labels)

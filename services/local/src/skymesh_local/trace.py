@@ -9,7 +9,7 @@ from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Result, count_lines
 from skymesh.model.ids import Digest, parse_id
-from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Run, SourceCount
+from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Product, Run, SourceCount
 from skymesh.model.state import State
 from skymesh.store.store import Store
 from skymesh_local.objects import (
@@ -238,6 +238,11 @@ async def _run(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None
             {"packet": f"{d.source}#{d.index}", "code": d.code, "reason": d.reason}
             async for d in store.scan(DeadLetter, run=id_)
         ]
+    products = [p async for p in store.scan(Product, run=id_) if sight.sees(p.labels)]
+    told["products"] = [
+        {"name": p.name, "size_bytes": p.size_bytes, "blake2b": p.digest.hex(), "labels": list(p.labels)}
+        for p in products
+    ]
     return told
 
 

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from skymesh.catalogue import Catalogue
 from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.outlets import ungranted
 from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
 from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
 from skymesh.jobs.wires import Wire, Wiring
@@ -101,12 +102,21 @@ class ChannelPlan:
 
 @dataclass(frozen=True)
 class SummaryPlan:
-    """One product of a run: its unit, the channels it is made from, and where it goes."""
+    """Products of a run: their unit, the channels they are made from, and where they go.
+
+    Attributes
+    ----------
+    name, summary, channels, outlets
+        The key under ``summarise:``, the unit, the full names of channels, the outlets.
+    labels
+        The access labels granted to any of the channels: points with any of them may stand behind it.
+    """
 
     name: str
     summary: Configured[Summary]
     channels: tuple[str, ...]
     outlets: tuple[str, ...]
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -316,11 +326,16 @@ class _Planner:
                 self._mistake(f"{place}.channels", f"the job has no channel {channel!r}")
             elif channel in spec.channels[:index]:
                 self._mistake(f"{place}.channels", f"{channel!r} is there twice")
+        made_from = [self._spec.channels[name] for name in spec.channels if name in self._spec.channels]
+        labels = frozenset(label for channel in made_from for label in channel.access)
+        for outlet in spec.to:
+            if hidden := ungranted(outlet, labels):
+                self._mistake(f"{place}.to", f"{outlet!r} is not granted {', '.join(hidden)}")
         configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
         if configured is None:
             return None
         channels = tuple(f"{self._spec.name}/{channel}" for channel in spec.channels)
-        return SummaryPlan(name, configured, channels, tuple(spec.to))
+        return SummaryPlan(name, configured, channels, tuple(spec.to), labels)
 
 
 def _plain_unit(ref: UnitRef, unit: Unit) -> dict[str, Any]:

@@ -159,12 +159,15 @@ class Product(msgspec.Struct, frozen=True, array_like=True):
         BLAKE2b-128 of its bytes.
     size_bytes
         Its size.
+    labels
+        Access labels of all that it may be made from: those granted to any of its channels.
     """
 
     run: Digest
     name: str
     digest: Digest
     size_bytes: int
+    labels: tuple[str, ...]
 
 
 def job_id(resolved: dict[str, Any]) -> Digest:

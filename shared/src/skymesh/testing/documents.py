@@ -227,7 +227,7 @@ def one_of_each() -> list[Document]:
         JobRecord(JOB, "job", {"name": "job", "channels": {"job/channel": {"access": ["ztf_public"]}}}),
         Log(LOG, 1), Run(RUN, JOB, LOG, "job", "real", "", 1, 2, 1, 1), RunSummary(RUN, numbers),
         UnitRecord("FastDecliner", "1", REF.code), SourceCount(RUN, "night.tar", 2, 1, 1),
-        Product(RUN, "table.csv", REF.code, 2**40), ResourceRecord(JOB, "catalogue", "/stars/é"),
+        Product(RUN, "table.csv", REF.code, 2**40, ("a", "b")), ResourceRecord(JOB, "catalogue", "/stars/é"),
         DeadLetter(RUN, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
         intent(0), receipt(0),
     ]  # fmt: skip

@@ -99,7 +99,7 @@ class StoreContract(StoreReading):
 
         async def work(store: Store) -> None:
             for size in (1, 2):
-                await store.write([Product(made.RUN, "t.csv", made.JOB, size)])
+                await store.write([Product(made.RUN, "t.csv", made.JOB, size, ())])
             assert [found.size_bytes async for found in store.scan(Product)] == [2]
 
         self.on(address, work)
