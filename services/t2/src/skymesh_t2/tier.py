@@ -13,7 +13,7 @@ from skymesh.runtime.execute import Executor
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication
 from skymesh.runtime.topics import RESULTS, STATES
 from skymesh.store.store import Found, Keys
-from skymesh.units.wiring import InputKind
+from skymesh.units.wiring import OF_MATERIAL, InputKind
 from skymesh_t2.inputs import StateMaterial
 from skymesh_t2.settling import Settler, Site, ids_within_reach
 
@@ -39,12 +39,15 @@ class T2:
         self._context = context
         self._channels = {channel.name: channel for channel in job.channels}
         self._executor = executor
-        hints = (w.hint for c in job.channels for i in c.instances for w in i.wires)
-        self._shows_stamps = any(hint.kind is InputKind.CUTOUTS for hint in hints)
+        asked = {wire.hint.kind for c in job.channels for i in c.instances for wire in i.wires}
+        self._shows_stamps = InputKind.CUTOUTS in asked
+        # Only then do ids depend on more than what the records say.
+        self._needs_material = bool(asked & OF_MATERIAL)
 
     def needs(self, batch: Batch[Reached], found: Found) -> Keys:
         """Return results that may be remembered, stocks whose points did not travel, and image stamps."""
-        sites = [site for record in batch.records for site in self._sites(record, found)]
+        known = found if self._needs_material else None
+        sites = [site for record in batch.records for site in self._sites(record, known)]
         stocks = (record.stock for record in batch.records if record.points is None or self._shows_stamps)
         stamps = (site.material.cutouts for site in sites if site.material and self._shows_stamps)
         return Keys(
@@ -70,15 +73,14 @@ class T2:
             journal=self._journal(batch, [site for of_record in sites for site in of_record], watch),
         )
 
-    def _sites(self, record: Reached, found: Found) -> list[Site]:
+    def _sites(self, record: Reached, found: Found | None) -> list[Site]:
         """Return where analysers are to run; with the material of the states, once all of it was read."""
-        points = _points(record, found)
-        is_read = points is not None and (not self._shows_stamps or record.stock in found.arrivals)
-        stamps = _stamps_of(record, found) if self._shows_stamps else None
+        points = None if found is None else self._points(record, found)
+        stamps = None if found is None or not self._shows_stamps else _stamps_of(record, found)
         sites: list[Site] = []
         for reached in record.states:
             material = None
-            if is_read and points is not None:
+            if found is not None and points is not None:
                 members = tuple(points[index] for index in reached.members)
                 material = StateMaterial(reached.id, record.stock, members, stamps, found.cutouts)
             sites += [
@@ -86,6 +88,15 @@ class T2:
                 for name in reached.channels
             ]
         return sites
+
+    def _points(self, record: Reached, found: Found) -> tuple[DataPoint, ...] | None:
+        """Return a record's points, from the store where they did not travel; None until all was read."""
+        if record.stock not in found.arrivals:
+            return None if self._shows_stamps else record.points
+        if record.points is not None:
+            return record.points
+        known = {p.id: p for arrival in found.arrivals[record.stock] for p in arrival.alert.points}
+        return tuple(known[id_] for id_ in record.point_ids)
 
     def _settled(self, record: Reached, sites: list[Site]) -> Settled:
         results: dict[str, dict[Digest, dict[str, SettledResult]]] = {}
@@ -114,14 +125,6 @@ class T2:
         if not entries:
             entries.append(journalist.entry("", "pass", None, (), watch.started_utc, watch.seconds()))
         return tuple(entries)
-
-
-def _points(record: Reached, found: Found) -> tuple[DataPoint, ...] | None:
-    """Return a record's points, from the store where they did not travel; None if they are not yet read."""
-    if record.points is not None or record.stock not in found.arrivals:
-        return record.points
-    known = {p.id: p for arrival in found.arrivals[record.stock] for p in arrival.alert.points}
-    return tuple(known[id_] for id_ in record.point_ids)
 
 
 def _stamps_of(record: Reached, found: Found) -> Digest | None:
