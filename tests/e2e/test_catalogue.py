@@ -117,7 +117,7 @@ def test_showing_what_is_no_catalogue_or_a_changed_one_is_one_line(forks, place)
         (
             "catalogs: {galaxies",
             "catalogs: {ned",
-            "catalogs.ned: the job has no catalogue of that name; there are",
+            "catalogs.ned: the job has no catalogue of that name under resources:",
         ),
         ("catalogue: made", "catalogue: gone", "resources.galaxies: gone: no such folder"),
         ("rs_arcsec: 120", "use: extcats", "catalogs.galaxies.use: no such parameter"),

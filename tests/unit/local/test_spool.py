@@ -13,7 +13,7 @@ from support.curves import curve
 
 def view(channel, number, drawn=None):
     results = {"a": {"x": number, "y": None, "z": {"k": [1.5, "t"]}}}
-    return ObjectView(channel, f"ztf:{number}", "alert:0", "state:0", results, {"a": "result:0"}, drawn)
+    return ObjectView(channel, f"ztf:{number}", "alert:0", "state:0", results, {"a": "result:0"}, curve=drawn)
 
 
 async def _each(views):

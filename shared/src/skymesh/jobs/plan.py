@@ -279,7 +279,7 @@ class _Planner:
         wiring = Wiring(self._resources, makers, self._mistake)
         wires = {}
         for name, (configured, signature) in found.items():
-            wires[name] = wiring.wires(f"{place}.{name}", specs[name], signature.hints, name)
+            wires[name] = wiring.wires(f"{place}.{name}", specs[name], configured.unit, signature.hints, name)
             self._check_inputs(f"{place}.{name}", configured.unit, wires[name])
         levels = self._levels(place, {n: {s for wire in w for s in wire.instances} for n, w in wires.items()})
         return tuple(
@@ -296,7 +296,7 @@ class _Planner:
         except SettingsError as error:
             self._mistake(place, str(error))
             return None
-        wires = Wiring(self._resources, {}, self._mistake).wires(place, spec, hints)
+        wires = Wiring(self._resources, {}, self._mistake).wires(place, spec, configured.unit, hints)
         self._check_inputs(place, configured.unit, wires)
         return Configured(configured.ref, configured.unit, wires)
 

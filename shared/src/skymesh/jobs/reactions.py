@@ -111,7 +111,7 @@ class ReactionResolver:
         except SettingsError as error:
             self._mistake(place, str(error))
             return None
-        wires = self._wiring.wires(place, spec, hints)
+        wires = self._wiring.wires(place, spec, configured.unit, hints)
         for problem in configured.unit.problems({w.hint.name: w.given for w in wires if w.given}):
             self._mistake(place, problem)
         once = spec.once or _usual(spec.to)

@@ -8,7 +8,7 @@ from typing import Any
 
 from skymesh.catalogue import Catalogue
 from skymesh.jobs.spec import WiredSpec
-from skymesh.units.unit import Result
+from skymesh.units.unit import Result, Unit
 from skymesh.units.wiring import OF_RESOURCES, OF_RESULTS, Hint, InputKind
 
 Mistake = Callable[[str, str], None]
@@ -71,7 +71,9 @@ class Wiring:
         self._makers = makers
         self._mistake = mistake
 
-    def wires(self, place: str, spec: WiredSpec, hints: tuple[Hint, ...], own: str = "") -> tuple[Wire, ...]:
+    def wires(
+        self, place: str, spec: WiredSpec, unit: Unit, hints: tuple[Hint, ...], own: str = ""
+    ) -> tuple[Wire, ...]:
         """Return the wires of a unit; `own` is its name, for nothing is made from itself."""
         chosen = {hint.name for hint in hints if hint.kind in OF_RESULTS | OF_RESOURCES}
         for name in spec.inputs:
@@ -81,11 +83,14 @@ class Wiring:
                     f"{place}.inputs",
                     f"{spec.unit} takes no result or resource named {name!r}; it takes: {known}",
                 )
-        return tuple(self._wire(place, spec, hint, own) for hint in hints)
+        return tuple(self._wire(place, spec, unit, hint, own) for hint in hints)
 
-    def _wire(self, place: str, spec: WiredSpec, hint: Hint, own: str) -> Wire:
+    def _wire(self, place: str, spec: WiredSpec, unit: Unit, hint: Hint, own: str) -> Wire:
         if hint.kind in OF_RESOURCES:
-            sources = self._sources(place, hint, "a catalogue", list(self._resources), spec.inputs)
+            able = list(self._resources)
+            if hint.kind is InputKind.ALL_CATALOGUES:
+                able = list(unit.catalogues_used(able))
+            sources = self._sources(place, hint, "a catalogue", able, spec.inputs)
             found = {name: self._resources[name] for name in sources if name in self._resources}
             return Wire(hint, sources, found)
         if hint.result is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -31,6 +31,13 @@ class Unit(BaseModel):
 
     deadline_s: ClassVar[float] = 60.0
     """After so many seconds one execution is given up and settled as failed."""
+
+    def catalogues_used(self, names: Collection[str]) -> Collection[str]:
+        """Return which of a job's catalogues ``Mapping[str, Catalogue]`` gives to the unit: here all.
+
+        Those alone enter the ids of what it computes, so another catalogue beside them changes nothing.
+        """
+        return names
 
     def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
         """Yield what is wrong with the parameters in a job that gives these inputs, a line each.

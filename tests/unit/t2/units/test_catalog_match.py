@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skymesh.errors import JobError, MissingInputError
+from skymesh.jobs.plan import plan_job
+from skymesh.jobs.spec import JobSpec
 from skymesh.runtime.execute import plain_content
 from skymesh.units import Position, installed
 from skymesh_t2.units.catalog_match import CatalogMatch, CatalogMatches
@@ -135,10 +137,10 @@ def test_a_job_is_told_which_catalogues_and_columns_it_lacks(catalogues):
         f"catalogs.galaxies: has no column 'v'; {columns}",
         f"catalogs.galaxies: has no column 'w'; {columns}",
         "catalogs.galaxies: a cut needs numbers, and 'name' has texts",
-        "catalogs.gaia: the job has no catalogue of that name; there are: galaxies, stars",
+        "catalogs.gaia: the job has no catalogue of that name under resources:",
     ]
     assert list(match(gaia={"rs_arcsec": 5}).problems({})) == [
-        "catalogs.gaia: the job has no catalogue of that name; there are: none"
+        "catalogs.gaia: the job has no catalogue of that name under resources:"
     ]
 
 
@@ -157,3 +159,15 @@ def test_mistyped_parameters_are_told_with_their_place(config, problem):
     with pytest.raises(JobError) as told:
         installed.configure("CatalogMatch", config)
     assert told.value.lines[0].startswith(problem)
+
+
+def test_catalogues_that_are_not_searched_are_no_input(tmp_path):
+    for name in ("stars", "galaxies"):
+        (tmp_path / name).mkdir()
+        catalogue(tmp_path / name, {"ra": [1.0], "dec": [2.0]})
+    folders = {name: {"catalogue": f"{name}/made"} for name in ("stars", "galaxies")}
+    match = {"unit": "CatalogMatch", "config": {"catalogs": {"galaxies": {"rs_arcsec": 5}}}}
+    channel = {"access": ["ztf_public"], "filter": {"unit": "AcceptAll"}, "analyse": {"host": match}}
+    text = {"name": "job", "resources": folders, "channels": {"c": channel}}
+    (instance,) = plan_job(JobSpec.model_validate(text), "job.yaml", tmp_path).channels[0].instances
+    assert {wire.hint.name: wire.sources for wire in instance.wires}["catalogues"] == ("galaxies",)

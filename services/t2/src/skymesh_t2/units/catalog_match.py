@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -100,6 +100,10 @@ class CatalogMatch(Analyser):
 
     catalogs: Annotated[dict[str, CatalogSearch], Field(min_length=1)]
 
+    def catalogues_used(self, names: Collection[str]) -> Collection[str]:
+        """Return those that are searched."""
+        return self.catalogs.keys() & set(names)
+
     def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         """Yield which catalogues and columns the job lacks."""
         catalogues = given.get("catalogues", {})
@@ -107,8 +111,7 @@ class CatalogMatch(Analyser):
             if name in catalogues:
                 yield from (f"catalogs.{name}: {problem}" for problem in search.problems(catalogues[name]))
             else:
-                there = ", ".join(catalogues) or "none"
-                yield f"catalogs.{name}: the job has no catalogue of that name; there are: {there}"
+                yield f"catalogs.{name}: the job has no catalogue of that name under resources:"
 
     def run(self, position: Position, catalogues: Mapping[str, Catalogue]) -> CatalogMatches:
         """Return the matches.
