@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import cached_property
 from typing import Any
 
@@ -14,15 +13,15 @@ from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
 from skymesh.model.execution import InputEntry, Result, View
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.point import DETECTION
 from skymesh.model.reaction import Intent
 from skymesh.model.run import Origin
 from skymesh.store.store import Found
 from skymesh.units.inputs import DataPoints, in_order_of_time
-from skymesh.units.reaction import Delivery, Earlier, Reaction, Sighting
+from skymesh.units.reaction import Delivery, Earlier, Reaction
 from skymesh.units.unit import ObjectView
 from skymesh.units.unit import Result as UnitResult
 from skymesh.units.wiring import InputKind
+from skymesh_t3.sightings import sighting_of
 from skymesh_t3.sites import Memory, Site
 from skymesh_t3.views import object_view
 
@@ -119,25 +118,8 @@ class ReactionMaterial:
             self._run, site.channel.name, site.stock, site.position, site.alert, site.state, site.results
         )
         results = {result.id: result for result in self._results.values()}
-        return msgspec.structs.replace(object_view(view, results), sighting=self._sighting())
-
-    def _sighting(self) -> Sighting | None:
-        curve = self._curve.good
-        curve = curve[curve.kind == DETECTION]
-        ra_deg, dec_deg = self._points.mean_position_deg()
-        if len(curve) == 0 or math.isnan(ra_deg):
-            return None
-        return Sighting(
-            survey=self._points.detections.points[-1].survey,
-            ra_deg=ra_deg,
-            dec_deg=dec_deg,
-            mjd_tai=float(curve.mjd_tai[-1]),
-            time_of=str(curve.time_of[-1]),
-            band=str(curve.band[-1]),
-            flux_njy=float(curve.flux_njy[-1]),
-            flux_err_njy=float(curve.flux_err_njy[-1]),
-            mag_ab=_number(curve.mag_ab[-1]),
-            mag_err_ab=_number(curve.mag_err_ab[-1]),
+        return msgspec.structs.replace(
+            object_view(view, results), sighting=sighting_of(self._points, self._curve)
         )
 
     @cached_property
@@ -183,7 +165,3 @@ class ReactionMaterial:
 def _typed(wire: Wire, result: Result) -> UnitResult:
     """Return a result that is ok as its unit made it."""
     return msgspec.convert(result.content, wire.hint.result or UnitResult)
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None

@@ -93,9 +93,7 @@ class LightCurve:
     @property
     def mag_err_ab(self) -> Floats:
         """1-sigma error of `mag_ab`, to first order."""
-        flux = np.where(self.flux_njy > 0, self.flux_njy, np.nan)
-        err: Floats = 2.5 / np.log(10) * self.flux_err_njy / flux
-        return err
+        return mag_err_of_flux(self.flux_njy, self.flux_err_njy)
 
 
 def mag_of_flux(flux_njy: Any) -> Floats:
@@ -103,3 +101,10 @@ def mag_of_flux(flux_njy: Any) -> Floats:
     flux = np.asarray(flux_njy, dtype=float)
     mag: Floats = AB_ZERO_POINT_NJY_MAG - 2.5 * np.log10(np.where(flux > 0, flux, np.nan))
     return mag
+
+
+def mag_err_of_flux(flux_njy: Any, flux_err_njy: Any) -> Floats:
+    """Return the 1-sigma errors of `mag_of_flux`, to first order; NaN where fluxes are not positive."""
+    flux = np.asarray(flux_njy, dtype=float)
+    err: Floats = 2.5 / np.log(10) * np.asarray(flux_err_njy, dtype=float) / np.where(flux > 0, flux, np.nan)
+    return err

@@ -50,7 +50,8 @@ class Sighting(msgspec.Struct, frozen=True):
     band
         Its band, such as ``ztfg``.
     flux_njy, flux_err_njy
-        Its difference flux and error, AB, nJy.
+        Difference flux and error of that exposure, AB, nJy: the light curve's, which may be forced
+        photometry; the survey's own of the detection where the curve has none.
     mag_ab, mag_err_ab
         The same in magnitudes; None where the flux is not positive.
     """
