@@ -71,6 +71,13 @@ class LightCurve:
         """The rows with usable flux."""
         return self[self.is_good]
 
+    def significant(self, min_snr: float) -> LightCurve:
+        """Return the rows whose flux, up or down, is `min_snr` errors at least.
+
+        Forced photometry measures whether or not there is something: most of its rows may be noise.
+        """
+        return self[np.abs(self.flux_njy) >= min_snr * self.flux_err_njy]
+
     @cached_property
     def limits(self) -> LightCurve:
         """The upper limits: rows of known depth that hold no measurement."""

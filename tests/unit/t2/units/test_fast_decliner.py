@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from skymesh_t1.muxing import mux
+from skymesh_t2.units.difference_flux import DifferenceFlux
 from skymesh_t2.units.fast_decliner import FastDecliner
-from support.curves import curve
+from support import lsst_packets, packets
+from support.curves import curve, flux_curve
 
 
 def decline(rows, **config):
@@ -75,6 +80,37 @@ def test_the_rate_times_the_gap_is_the_difference(mag, difference, gap):
     found = decline([(0, "ztfg", mag), (gap, "ztfg", mag + difference)])
     product = found.rate_mag_per_day["ztfg"] * found.gap_days["ztfg"]
     assert product == pytest.approx(difference, abs=1e-8)
+
+
+def test_a_flux_counts_from_so_many_errors_on():
+    rows = [(0, "ztfg", 1200.0, 100.0), (1, "ztfg", 300.0, 100.0), (1.5, "ztfg", 299.0, 100.0)]
+    found = FastDecliner().run(flux_curve(rows))
+    assert found.gap_days == {"ztfg": pytest.approx(1.0)}
+    assert found.rate_mag_per_day == {"ztfg": pytest.approx(2.5 * math.log10(4))}
+    assert FastDecliner(min_snr=2.9).run(flux_curve(rows)).gap_days == {"ztfg": pytest.approx(0.5)}
+
+
+def test_noise_of_forced_photometry_is_no_detection():
+    noise = [packets.forced(jd_utc=packets.JD - day, counts=40.0, counts_err=50.0) for day in (1.5, 0.5)]
+    history = [packets.detection(jd_utc=packets.JD - 1, magpsf=19.0)]
+    alert = packets.points(history=history, forced=noise, magpsf=19.25)
+    found = FastDecliner().run(DifferenceFlux().tabulate(mux(alert, packets.PUBLIC)))
+    assert found.rate_mag_per_day == {"ztfg": pytest.approx(0.25, abs=1e-5)}
+    assert found.gap_days == {"ztfg": pytest.approx(1.0, abs=1e-8)}
+
+
+@pytest.mark.shared_data
+def test_noise_of_real_forced_photometry_makes_nothing_fast(shared_data):
+    path = shared_data / "lsst" / "real_native" / "rubin_ddf_20260310.v10_0.avro"
+    fast, of_noise = 0, 0
+    for alert in packets.ingested(path.read_bytes(), path.name):
+        curve = DifferenceFlux().tabulate(mux(alert.points, lsst_packets.PUBLIC))
+        found = FastDecliner().run(curve)
+        assert found == FastDecliner(min_snr=0).run(curve[curve.flux_njy >= 3 * curve.flux_err_njy])
+        fast += found.fast
+        of_noise += FastDecliner(min_snr=0).run(curve).fast and not found.fast
+    assert fast > 0
+    assert of_noise > 0
 
 
 @pytest.mark.parametrize("config", [{"min_gap_days": -1}, {"max_gap_days": 0}, {"min_trange": 0.1}])

@@ -34,8 +34,8 @@ class FastDecliner(Analyser):
     """Find fast decliners: in each band, the slope between the two newest detections.
 
     A band counts if the gap lies strictly between `min_gap_days` and `max_gap_days`. Detections
-    fainter than the template have no magnitude and do not count. (AMPEL's T2FastDecliner with
-    min_declinerate, min_trange and max_trange.)
+    fainter than the template have no magnitude and do not count; forced photometry counts where it is
+    significant. (AMPEL's T2FastDecliner with min_declinerate, min_trange and max_trange.)
 
     Attributes
     ----------
@@ -43,6 +43,8 @@ class FastDecliner(Analyser):
         An object is fast if it fades by more than this.
     min_gap_days, max_gap_days
         Limits of the time between the two points.
+    min_snr
+        A row is a detection if its flux is so many errors at least.
     """
 
     version = "1"
@@ -50,18 +52,19 @@ class FastDecliner(Analyser):
     min_rate_mag_per_day: float = 0.1
     min_gap_days: Annotated[float, Field(ge=0)] = 0.1
     max_gap_days: Annotated[float, Field(gt=0)] = 2.0
+    min_snr: Annotated[float, Field(ge=0)] = 3.0
 
     def run(self, curve: LightCurve) -> FastDecline:
         """Return rates and gaps by band."""
         rates, gaps = {}, {}
-        good = curve.good
-        mags = good.mag_ab
-        for band in good.bands:
-            rows = [row for row in range(len(good)) if good.band[row] == band and mags[row] == mags[row]]
+        seen = curve.significant(self.min_snr)
+        mags = seen.mag_ab
+        for band in seen.bands:
+            rows = [row for row in range(len(seen)) if seen.band[row] == band and mags[row] == mags[row]]
             if len(rows) < 2:
                 continue
             older, newer = rows[-2:]
-            gap = float(good.mjd_tai[newer] - good.mjd_tai[older])
+            gap = float(seen.mjd_tai[newer] - seen.mjd_tai[older])
             if self.min_gap_days < gap < self.max_gap_days:
                 rates[band] = float(mags[newer] - mags[older]) / gap
                 gaps[band] = gap
