@@ -10,14 +10,14 @@ from skymesh.units import DataPoints
 from skymesh_t1.muxing import mux
 from skymesh_t2.units.difference_flux import DifferenceFlux
 from skymesh_t2.units.light_curve_summary import LightCurveSummary
-from support.packets import JD, PUBLIC, detection, limit, points
+from support.packets import JD, PUBLIC, detection, forced, limit, points
 
 TAI_MINUS_JD = -2400000.5 + 37 / 86400
 
 
-def summary(history, **config):
+def summary(history, forced=(), **config):
     """The summary of a packet's history, without its trigger."""
-    muxed = mux(points(history=history)[1:], PUBLIC)
+    muxed = mux(points(history=history, forced=forced)[1:], PUBLIC)
     return LightCurveSummary(**config).run(DifferenceFlux().tabulate(muxed), DataPoints(muxed))
 
 
@@ -47,6 +47,26 @@ def test_a_newest_point_fainter_than_the_template_has_no_magnitude():
     assert found.newest_mag_ab is None
     assert found.brightest_mag_ab is None
     assert found.negative == 1
+
+
+def test_noise_of_forced_photometry_does_not_count():
+    noise = [
+        forced(jd_utc=JD - day, counts=counts, counts_err=50.0, fid=fid)
+        for day, counts, fid in [(9, 149.0, 2), (4, -149.0, 2), (0.5, 40.0, 2)]
+    ]
+    history = [detection(jd_utc=JD - 5, magpsf=18.0), detection(jd_utc=JD - 2, magpsf=19.0)]
+    found = summary(history, noise)
+    assert found == summary(history)
+    assert (found.detections, found.negative, found.bands) == (2, 0, ("ztfg",))
+    every = summary(history, noise, min_snr=0)
+    assert (every.detections, every.negative, every.newest_band) == (5, 1, "ztfr")
+    significant = forced(jd_utc=JD - 1, counts=-150.0, counts_err=50.0)
+    assert summary(history, [*noise, significant]).negative == 1
+
+
+def test_without_significant_flux_the_input_is_missing():
+    with pytest.raises(MissingInputError, match="significant"):
+        summary([], [forced(counts=40.0, counts_err=50.0)])
 
 
 @pytest.mark.parametrize("history", [[], [limit()], [detection(magpsf=None)], [detection(isdiffpos=None)]])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
+from pydantic import Field
 
 from skymesh.lightcurve import mag_of_flux
 from skymesh.units import Analyser, DataPoints, LightCurve, MissingInputError, Result
@@ -14,19 +17,19 @@ class Summary(Result, frozen=True):
     Attributes
     ----------
     detections
-        Number of rows with usable flux.
+        Number of rows with significant flux, up or down.
     negative
         Those among them fainter than the template.
     bands
-        Bands with usable flux.
+        Bands of these rows.
     ra_deg, dec_deg
         Mean position of the detections, ICRS.
     first_mjd_tai, last_mjd_tai
-        Time of the first and last row with usable flux.
+        Time of the first and last of these rows.
     newest_mag_ab, newest_band
-        The last row; the magnitude is None where it is fainter than the template.
+        The last of them; the magnitude is None where it is fainter than the template.
     brightest_mag_ab
-        The brightest row; None if none is brighter than the template.
+        The brightest of them; None if none is brighter than the template.
     newest_rb, newest_distnr_arcsec
         ZTF's real-bogus score and distance to the nearest reference source, of the newest detection;
         None where the survey has none.
@@ -61,11 +64,15 @@ class LightCurveSummary(Analyser):
     ----------
     min_limit_mag_ab
         An upper limit is significant if it is deeper than this.
+    min_snr
+        A row is significant if its flux, up or down, is so many errors at least; forced photometry has
+        others as well.
     """
 
     version = "1"
 
     min_limit_mag_ab: float = 19.5
+    min_snr: Annotated[float, Field(ge=0)] = 3.0
 
     def run(self, curve: LightCurve, points: DataPoints) -> Summary:
         """Return the summary.
@@ -73,25 +80,25 @@ class LightCurveSummary(Analyser):
         Raises
         ------
         MissingInputError
-            If no row has a usable flux.
+            If no row has a significant flux.
         """
-        good = curve.good
-        if len(good) == 0:
-            raise MissingInputError("no point with usable flux")
-        mags = good.mag_ab
+        seen = curve.significant(self.min_snr)
+        if len(seen) == 0:
+            raise MissingInputError("no point with significant flux")
+        mags = seen.mag_ab
         ra_deg, dec_deg = points.mean_position_deg()
         newest = points.values(points.detections.points[-1]) if len(points.detections) else {}
-        limit_mjd, limit_mag, limit_band = self._last_limit(curve, float(good.mjd_tai[0]))
+        limit_mjd, limit_mag, limit_band = self._last_limit(curve, float(seen.mjd_tai[0]))
         return Summary(
-            detections=len(good),
-            negative=int((good.flux_njy < 0).sum()),
-            bands=good.bands,
+            detections=len(seen),
+            negative=int((seen.flux_njy < 0).sum()),
+            bands=seen.bands,
             ra_deg=ra_deg,
             dec_deg=dec_deg,
-            first_mjd_tai=float(good.mjd_tai[0]),
-            last_mjd_tai=float(good.mjd_tai[-1]),
+            first_mjd_tai=float(seen.mjd_tai[0]),
+            last_mjd_tai=float(seen.mjd_tai[-1]),
             newest_mag_ab=_number(mags[-1]),
-            newest_band=str(good.band[-1]),
+            newest_band=str(seen.band[-1]),
             brightest_mag_ab=_number(np.nanmin(mags)) if np.isfinite(mags).any() else None,
             newest_rb=newest.get("rb"),
             newest_distnr_arcsec=newest.get("distnr"),
