@@ -69,6 +69,14 @@ def test_a_zero_flux_is_not_negative():
     assert window([*bump(DAYS, "ztfg"), (7.0, "ztfg", 0.0, 100.0)]).evaluation == "ok"
 
 
+def test_noise_below_zero_is_no_light_in_the_template():
+    noise = [(float(day), "ztfg", 100.0 * sign, 100.0) for day in range(-90, -30, 5) for sign in (-1, -2.9)]
+    assert window([*bump(DAYS, "ztfg"), *noise]).evaluation == "ok"
+    assert window([*bump(DAYS, "ztfg"), *noise], min_negative_snr=2.5).evaluation == "fail:negative_flux"
+    rows = [*bump(DAYS, "ztfg"), (7.0, "ztfg", -300.0, 100.0)]
+    assert window(rows).evaluation == "fail:negative_flux"
+
+
 def test_too_few_rows_tell_nothing():
     found = window(bump([18.0, 20.0], "ztfg"))
     assert found == PhaseWindow(evaluation="fail:detections")

@@ -79,7 +79,10 @@ class PhaseLimit(Analyser):
     rejection_sigma
         Rows further from the median time are outliers; sigma is 1.4826 times the median deviation.
     max_negative_fraction
-        More rows of a band fainter than the template mean light in the template.
+        A higher share of a band's rows that are fainter than the template means light in the template.
+    min_negative_snr
+        Such a row's flux is so many errors below zero at least: half of the forced photometry of an empty
+        sky is below zero, too.
     rise_fractions
         Losses of flux (0 to 1) for which the durations of rise and fall are told.
     """
@@ -92,6 +95,7 @@ class PhaseLimit(Analyser):
     min_snr: Annotated[float, Field(ge=0)] = 0.0
     rejection_sigma: Annotated[float, Field(gt=0)] = 5.0
     max_negative_fraction: Annotated[float, Field(ge=0, le=1)] = 0.05
+    min_negative_snr: Annotated[float, Field(gt=0)] = 3.0
     rise_fractions: tuple[Fraction, ...] = ()
 
     def run(self, curve: LightCurve) -> PhaseWindow:
@@ -149,7 +153,7 @@ class PhaseLimit(Analyser):
         negative = [
             band
             for band, rows in series.by_band.items()
-            if (rows.flux_njy < 0).mean() > self.max_negative_fraction
+            if (rows.snr <= -self.min_negative_snr).mean() > self.max_negative_fraction
         ]
         if any(band.endswith(_SPURIOUS_BANDS) for band in negative):
             return "fail:negative_flux"
