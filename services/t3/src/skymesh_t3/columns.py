@@ -1,15 +1,56 @@
-"""The view of an object as one row: plain columns, named ``instance.field``."""
+"""The view of an object as one row: plain columns, named ``instance.field``, and what they measure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from skymesh.units.unit import ObjectView
 
 IDS: Final = ("stock", "channel", "alert", "state")
 """The columns that every row has."""
+
+
+class Quantity(NamedTuple):
+    """What a number measures.
+
+    Attributes
+    ----------
+    unit
+        Its unit, as astropy and the VOUnits standard of the IVOA both read it; empty if it is not known.
+    ucd
+        Its meaning, in the UCD1+ vocabulary of the IVOA; likewise.
+    """
+
+    unit: str = ""
+    ucd: str = ""
+
+
+# The first that fits holds: longer ends come first.
+_BY_END: Final = {
+    "_mag_per_day": Quantity("mag/d", "arith.rate;phot.mag"),
+    "_mag_ab": Quantity("mag", "phot.mag"),
+    "_njy": Quantity("nJy", "phot.flux.density"),
+    "_mjd_tai": Quantity("d", "time.epoch"),
+    "_days": Quantity("d", "time.duration"),
+    "_ra_deg": Quantity("deg", "pos.eq.ra"),
+    "_dec_deg": Quantity("deg", "pos.eq.dec"),
+    "_deg": Quantity("deg"),
+    "_arcsec": Quantity("arcsec", "pos.angDistance"),
+}
+
+
+def quantity_of(column: str) -> Quantity:
+    """Return what a column measures, by the end of one of its dotted parts.
+
+    ``decline.rate_mag_per_day.ztfg`` is a rate, and so is every other number below that field.
+    """
+    for part in column.split("."):
+        for end, quantity in _BY_END.items():
+            if f"_{part}".endswith(end):
+                return quantity
+    return Quantity()
 
 
 def row_of(view: ObjectView) -> dict[str, Any]:

@@ -178,6 +178,11 @@ def test_quantities_have_units_and_ucds_of_the_vocabularies():
     assert len({param.get("unit") for param in found.values()}) >= 6
 
 
+def test_a_ratio_of_fluxes_is_no_flux():
+    found = params(parsed(seen=view({"a": {"x_njy_ratio": 0.5, "x_njy": 0.5}})))
+    assert (found["x_njy_ratio"].get("unit"), found["x_njy"].get("unit")) == (None, "nJy")
+
+
 def test_ids_lead_back_to_what_it_was_made_from():
     found = {name: param.get("value") for name, param in params(parsed()).items()}
     told = view()

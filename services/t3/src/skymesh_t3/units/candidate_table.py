@@ -10,17 +10,8 @@ from typing import Any, Final
 import yaml
 
 from skymesh.units import ObjectView, ProductFile, Summary
-from skymesh_t3.columns import IDS, is_true, row_of
+from skymesh_t3.columns import IDS, is_true, quantity_of, row_of
 
-_UNITS: Final = {
-    "_deg": "deg",
-    "_arcsec": "arcsec",
-    "_mag_ab": "mag",
-    "_mjd_tai": "d",
-    "_days": "d",
-    "_njy": "nJy",
-    "_mag_per_day": "mag / d",
-}
 _DATATYPES: Final = {bool: "bool", int: "int64", float: "float64", str: "string"}
 _PIECE_BYTES: Final = 1 << 16
 
@@ -107,9 +98,7 @@ def _ecsv_header(columns: list[str], types: Mapping[str, type]) -> bytes:
     described = []
     for column in columns:
         entry = {"name": column, "datatype": _DATATYPES.get(types.get(column, str), "string")}
-        parts = column.split(".")
-        unit = next((unit for suffix, unit in _UNITS.items() if any(p.endswith(suffix) for p in parts)), None)
-        if unit is not None and entry["datatype"] == "float64":
+        if (unit := quantity_of(column).unit) and entry["datatype"] == "float64":
             entry["unit"] = unit
         described.append(entry)
     header = {"delimiter": ",", "datatype": described, "schema": "astropy-2.0"}

@@ -12,6 +12,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from skymesh.surveys.time_scales import iso_utc_of_mjd_tai
 from skymesh.units import Delivery, Message, MissingInputError, ObjectView, Reaction, Reactor, Sighting
+from skymesh_t3.columns import Quantity, quantity_of
 
 NAMESPACE: Final = "http://www.ivoa.net/xml/VOEvent/v2.0"
 REPORTER: Final = "<reporter>"
@@ -21,17 +22,6 @@ _AUTHORITY = r"^[A-Za-z0-9][A-Za-z0-9.-]{2,}$"
 _STREAM = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ARCSEC_PER_DEG = 3600.0
-# By the end of a field's name: unit (VOUnits) and UCD (IVOA UCD1+ vocabulary).
-_QUANTITIES: Final = {
-    "_mag_per_day": ("mag/d", "arith.rate;phot.mag"),
-    "_mag_ab": ("mag", "phot.mag"),
-    "_njy": ("nJy", "phot.flux.density"),
-    "_mjd_tai": ("d", "time.epoch"),
-    "_days": ("d", "time.duration"),
-    "_ra_deg": ("deg", "pos.eq.ra"),
-    "_dec_deg": ("deg", "pos.eq.dec"),
-    "_arcsec": ("arcsec", "pos.angDistance"),
-}
 
 
 class VOEvent(Reactor):
@@ -176,8 +166,7 @@ def _what(root: ET.Element, view: ObjectView, reaction: Reaction, seen: Sighting
         group = ET.SubElement(what, "Group", name=_clean(instance), type="result")
         _param(group, "result", view.result_ids[instance], ucd="meta.id")
         for name, value in _leaves("", content):
-            unit, ucd = next((_QUANTITIES[end] for end in _QUANTITIES if end in f"_{name}"), ("", ""))
-            _param(group, name, value, *((unit, ucd) if isinstance(value, float) else ("", "")))
+            _param(group, name, value, *(quantity_of(name) if isinstance(value, float) else Quantity()))
 
 
 def _leaves(prefix: str, content: Any) -> Iterator[tuple[str, Any]]:
