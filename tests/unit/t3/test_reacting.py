@@ -188,7 +188,7 @@ def ref_of(unit):
 def reaction(unit, *, name="event", when="score", once="state", outlets=("file",)):
     notes = []
     wires = Wiring({}, MAKES, lambda *note: notes.append(note)).wires(
-        "", WiredSpec(unit=""), reactor_hints(type(unit))
+        "", WiredSpec(unit=""), unit, reactor_hints(type(unit))
     )
     assert notes == []
     return ReactionPlan(name, ref_of(unit), unit, wires, Condition(when, MAKES), once, outlets)
