@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.outlets import OUTLETS, OutletKind
 from skymesh.jobs.plan import plan_job
-from skymesh.jobs.spec import JobSpec
+from skymesh.jobs.spec import JobSpec, ResourceSpec
 from skymesh.units import installed
+from support.catalogue_rows import catalogue_of
 
 
 def spec(analyse, **more):
@@ -176,6 +177,17 @@ def test_a_summary_carries_the_labels_of_all_its_channels_and_goes_where_all_are
     with pytest.raises(JobError) as caught:
         plan_job(JobSpec.model_validate(text), "job.yaml")
     assert caught.value.lines == ("job.yaml: summarise.t.to: 'file' is not granted ztf_private",)
+
+
+def test_whoever_builds_on_results_sees_the_unit_that_makes_them_and_its_catalogues(tmp_path):
+    made = catalogue_of(tmp_path, [{"ra": 150.0, "dec": 2.0, "z": 0.1}])
+    match = {"unit": "CatalogMatch", "config": {"catalogs": {"galaxies": {"rs_arcsec": 10}}}}
+    job = spec({"host": {"unit": "DigestRedshifts"}, "match": match})
+    job.resources["galaxies"] = ResourceSpec(catalogue=str(made.path))
+    with pytest.raises(JobError) as caught:
+        plan_job(job, "job.yaml")
+    (line,) = caught.value.lines
+    assert line.startswith("job.yaml: channels.c.analyse.host: no redshift of galaxies belongs to")
 
 
 def test_the_code_digest_is_that_of_the_modules_text():

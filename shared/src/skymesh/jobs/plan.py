@@ -14,7 +14,7 @@ from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.outlets import ungranted
 from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
 from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
-from skymesh.jobs.wires import Wire, Wiring
+from skymesh.jobs.wires import Wire, Wiring, given_by
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest
@@ -22,7 +22,7 @@ from skymesh.model.run import job_id
 from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
-from skymesh.units.unit import Analyser, Combiner, Reactor, Result, Summary, Tabulator, Unit
+from skymesh.units.unit import Analyser, Combiner, Maker, Reactor, Result, Summary, Tabulator, Unit
 from skymesh.units.wiring import Signature, filter_hints, signature_of
 
 T = TypeVar("T")
@@ -248,6 +248,7 @@ class _Planner:
         resolver = ReactionResolver(
             frozenset(spec.access),
             makes,
+            {instance.name: Maker(instance.unit, given_by(instance.wires, {})) for instance in instances},
             lambda where, one: self._configure(where, one, Reactor),
             Wiring(self._resources, makes, self._mistake),
             self._mistake,
@@ -280,7 +281,9 @@ class _Planner:
         wires = {}
         for name, (configured, signature) in found.items():
             wires[name] = wiring.wires(f"{place}.{name}", specs[name], configured.unit, signature.hints, name)
-            self._check_inputs(f"{place}.{name}", configured.unit, wires[name])
+        made_by = {name: Maker(found[name][0].unit, given_by(of, {})) for name, of in wires.items()}
+        for name, (configured, _) in found.items():
+            self._check_inputs(f"{place}.{name}", configured.unit, wires[name], made_by)
         levels = self._levels(place, {n: {s for wire in w for s in wire.instances} for n, w in wires.items()})
         return tuple(
             Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
@@ -297,12 +300,13 @@ class _Planner:
             self._mistake(place, str(error))
             return None
         wires = Wiring(self._resources, {}, self._mistake).wires(place, spec, configured.unit, hints)
-        self._check_inputs(place, configured.unit, wires)
+        self._check_inputs(place, configured.unit, wires, {})
         return Configured(configured.ref, configured.unit, wires)
 
-    def _check_inputs(self, place: str, unit: Unit, wires: tuple[Wire, ...]) -> None:
-        given = {wire.hint.name: wire.given for wire in wires if wire.given}
-        for problem in unit.problems(given):
+    def _check_inputs(
+        self, place: str, unit: Unit, wires: tuple[Wire, ...], makers: Mapping[str, Maker]
+    ) -> None:
+        for problem in unit.problems(given_by(wires, makers)):
             self._mistake(place, problem)
 
     def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:

@@ -10,12 +10,12 @@ from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import OUTLETS, ungranted
 from skymesh.jobs.spec import ReactSpec
 from skymesh.jobs.when import Condition
-from skymesh.jobs.wires import Mistake, Wire, Wiring
+from skymesh.jobs.wires import Mistake, Wire, Wiring, given_by
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.units.reaction import Once
 from skymesh.units.reactor_wiring import reactor_hints
-from skymesh.units.unit import Reactor, Result
+from skymesh.units.unit import Maker, Reactor, Result
 
 VIEW = "view"
 """What T3's journal calls its views; no reaction is called so."""
@@ -69,6 +69,8 @@ class ReactionResolver:
     ----------
     grants, makes
         What the channel may see, and its instances with their result types.
+    makers
+        The instances themselves.
     configure
         Configures a unit; None if that is a mistake, of which it takes note.
     wiring
@@ -81,12 +83,14 @@ class ReactionResolver:
         self,
         grants: Labels,
         makes: Mapping[str, type[Result]],
+        makers: Mapping[str, Maker],
         configure: Callable[[str, ReactSpec], ConfiguredReactor | None],
         wiring: Wiring,
         mistake: Mistake,
     ) -> None:
         self._grants = grants
         self._makes = makes
+        self._makers = makers
         self._configure = configure
         self._wiring = wiring
         self._mistake = mistake
@@ -112,7 +116,7 @@ class ReactionResolver:
             self._mistake(place, str(error))
             return None
         wires = self._wiring.wires(place, spec, configured.unit, hints)
-        for problem in configured.unit.problems({w.hint.name: w.given for w in wires if w.given}):
+        for problem in configured.unit.problems(given_by(wires, self._makers)):
             self._mistake(place, problem)
         once = spec.once or _usual(spec.to)
         return ReactionPlan(name, configured.ref, configured.unit, wires, condition, once, tuple(spec.to))

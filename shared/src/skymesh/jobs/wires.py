@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from skymesh.catalogue import Catalogue
 from skymesh.jobs.spec import WiredSpec
-from skymesh.units.unit import Result, Unit
+from skymesh.units.unit import Maker, Result, Unit
 from skymesh.units.wiring import OF_RESOURCES, OF_RESULTS, Hint, InputKind
 
 Mistake = Callable[[str, str], None]
@@ -39,16 +39,29 @@ class Wire:
         return self.sources if self.hint.kind in OF_RESULTS else ()
 
     @property
-    def given(self) -> Mapping[str, Any]:
-        """What meets the input, by name: catalogues, or the result types of instances."""
-        return self.catalogues or dict.fromkeys(self.instances, self.hint.result)
-
-    @property
     def resource(self) -> Any:
         """What the unit is given, where it asks for resources."""
         if self.hint.kind is InputKind.ALL_CATALOGUES:
             return dict(self.catalogues)
         return self.catalogues.get(self.sources[0]) if self.sources else None
+
+
+def given_by(wires: Iterable[Wire], makers: Mapping[str, Maker]) -> dict[str, Mapping[str, Any]]:
+    """Return what meets the inputs of a unit, as `Unit.problems` takes it.
+
+    Parameters
+    ----------
+    wires
+        Its inputs.
+    makers
+        The instances of the channel; without them inputs that results meet are left out.
+    """
+    given: dict[str, Mapping[str, Any]] = {}
+    for wire in wires:
+        made_by = {name: makers[name] for name in wire.instances if name in makers}
+        if sources := wire.catalogues or made_by:
+            given[wire.hint.name] = sources
+    return given
 
 
 class Wiring:

@@ -46,9 +46,24 @@ class Unit(BaseModel):
         ----------
         given
             For each input that is met, by parameter: what meets it, by name. That is the catalogues
-            themselves, and the result types of instances.
+            themselves, and a `Maker` for each instance that makes results.
         """
         return ()
+
+
+class Maker(NamedTuple):
+    """An analyser of the job as one that builds on its results finds it.
+
+    Attributes
+    ----------
+    unit
+        The analyser, configured.
+    given
+        For each of its inputs that catalogues meet, by parameter: these, by name.
+    """
+
+    unit: Analyser
+    given: Mapping[str, Mapping[str, Any]]
 
 
 class Combiner(Unit):

@@ -12,9 +12,11 @@ from pydantic import ValidationError
 
 from skymesh.errors import MissingInputError
 from skymesh.runtime.execute import plain_content
-from skymesh_t2.units.catalog_match import CatalogMatches
+from skymesh.units.unit import Maker
+from skymesh_t2.units.catalog_match import CatalogMatch, CatalogMatches, CatalogSearch
 from skymesh_t2.units.digest_redshifts import DigestRedshifts, HostRedshift, Match
 from skymesh_t2.units.digest_redshifts.groups import RULES, estimates
+from support.catalogue_rows import catalogue_of
 
 
 def digest(*matches, **config):
@@ -65,11 +67,11 @@ TABLE = [
     ("NEDz", {"z": 0.39}, 9.9, 3),
     ("NEDz", {"z": 0.4}, 9.9, None),
     ("NEDz", {"z": 0.3}, 10.0, None),
-    ("BTS", {"redshift": "0.0342"}, None, 1),
-    ("BTS", {"redshift": "0.034"}, None, 2),
+    ("BTS", {"redshift": "0.0342"}, 0.5, 1),
+    ("BTS", {"redshift": "0.034"}, 0.5, 2),
     ("BTS", {"redshift": "0.123"}, 1.0, 1),
-    ("BTS", {"redshift": "-"}, None, None),
-    ("BTS", {"redshift": 0.0123}, None, 1),
+    ("BTS", {"redshift": "-"}, 0.5, None),
+    ("BTS", {"redshift": 0.0123}, 0.5, 1),
     ("DESIDR1", {"z": 0.1}, 1.0, None),
     ("GLADEv23", {"z": True}, 1.0, None),
     ("GLADEv23", {"z": math.nan}, 1.0, None),
@@ -126,14 +128,6 @@ def test_without_any_match_the_input_is_missing():
         digest()
 
 
-def test_what_is_matched_by_name_has_no_distance_and_never_nan():
-    found = digest(("BTS", None, {"redshift": "0.0342"}))
-    assert found.distance_arcsec is None
-    assert found.group_distances_arcsec[0] == (None,)
-    both = digest(("BTS", None, {"redshift": "0.0342"}), ("NEDz_extcats", 1.0, {"z": 0.01}))
-    assert both.distance_arcsec == 1.0
-
-
 def test_an_override_makes_the_group_and_keeps_its_distance():
     override = {"column": "z_best", "max_distance_arcsec": 5, "max_redshift": 0.2, "group": 1}
     config = {"overrides": {"DESIDR1": override}}
@@ -179,12 +173,57 @@ def test_impossible_parameters_are_refused(config):
         DigestRedshifts(**config)
 
 
+@pytest.fixture
+def galaxies(tmp_path):
+    return catalogue_of(tmp_path, [{"ra": 150.0, "dec": 2.0, "z": 0.1, "z_best": 0.1}])
+
+
+def problems(catalogue, *, of="galaxies", columns=None, **config):
+    """What is wrong with a digest of one match of a catalogue that is called `of`."""
+    match = CatalogMatch(catalogs={of: CatalogSearch(rs_arcsec=10, keys_to_append=columns)})
+    maker = Maker(match, {"catalogues": {of: catalogue}})
+    return list(DigestRedshifts(**config).problems({"matches": {"match": maker}}))
+
+
+def override(name="galaxies", column="z_best", group=1):
+    limits = {"max_distance_arcsec": 5, "max_redshift": 0.2}
+    return {"overrides": {name: {"column": column, "group": group, **limits}}}
+
+
+def test_what_has_a_rule_or_an_override_is_no_problem(galaxies):
+    assert problems(galaxies, of="SDSS_spec") == []
+    assert problems(galaxies, of="SDSS_spec", columns=("z",)) == []
+    assert problems(galaxies, **override()) == []
+    assert problems(galaxies, columns=("z_best",), **override()) == []
+    assert problems(galaxies, **override(group=5), max_group=5) == []
+
+
+def test_an_override_of_what_no_match_tells_is_a_problem(galaxies):
+    (line,) = problems(galaxies, of="SDSS_spec", **override("GLADE", "z"))
+    assert line == (
+        "overrides.GLADE: no match tells GLADE.z; they tell: "
+        "SDSS_spec.ra, SDSS_spec.dec, SDSS_spec.z, SDSS_spec.z_best"
+    )
+    line, _ = problems(galaxies, columns=("z",), **override())
+    assert line == "overrides.galaxies: no match tells galaxies.z_best; they tell: galaxies.z"
+
+
+@pytest.mark.parametrize("of, columns, config", [
+    ("galaxies", None, {}), ("SDSS_spec", ("z_best",), {}), ("SDSS_spec", (), {}), ("BTS", None, {}),
+    ("wiseScosPhotoz", ("zPhoto_Corr",), {}), ("galaxies", None, override(group=4)),
+    ("SDSS_spec", None, {"max_group": 1}),
+])  # fmt: skip
+def test_a_digest_of_no_redshift_that_could_count_is_a_problem(galaxies, of, columns, config):
+    (line,) = problems(galaxies, of=of, columns=columns, **config)
+    assert line.startswith(f"no redshift of {of} belongs to groups 1 to ")
+
+
 COLUMNS = sorted({rule.column for rules in RULES.values() for rule in rules} | {"redshift"})
 VALUES = st.one_of(st.none(), st.booleans(), st.floats(), st.floats(0, 1), st.integers(), st.text(max_size=6))
 MATCHES = st.lists(
     st.tuples(
         st.sampled_from([*RULES, "BTS", "PS1", "WISE", "other"]),
-        st.one_of(st.none(), st.floats(0, 60)),
+        st.floats(0, 60),
         st.dictionaries(st.sampled_from([*COLUMNS, "Mag_W1", "Mag_W2", "gPSFMag", "rPSFMag"]), VALUES),
     ),
     max_size=8,

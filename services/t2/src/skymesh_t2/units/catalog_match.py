@@ -113,6 +113,14 @@ class CatalogMatch(Analyser):
             else:
                 yield f"catalogs.{name}: the job has no catalogue of that name under resources:"
 
+    def columns(self, catalogues: Mapping[str, Catalogue]) -> dict[str, tuple[str, ...]]:
+        """Return the columns that are told of each catalogue searched, of those that are there."""
+        return {
+            name: catalogues[name].columns if search.keys_to_append is None else search.keys_to_append
+            for name, search in self.catalogs.items()
+            if name in catalogues
+        }
+
     def run(self, position: Position, catalogues: Mapping[str, Catalogue]) -> CatalogMatches:
         """Return the matches.
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from skymesh.units import Analyser, MissingInputError, Result
-from skymesh_t2.units.catalog_match import CatalogMatches
-from skymesh_t2.units.digest_redshifts.groups import GROUPS, Estimate, Rule, Step, estimates, number_of
+from skymesh_t2.units.catalog_match import CatalogMatch, CatalogMatches
+from skymesh_t2.units.digest_redshifts.groups import (
+    GROUPS,
+    Estimate,
+    Rule,
+    Step,
+    best_groups,
+    estimates,
+    number_of,
+)
 
 __all__ = ["DigestRedshifts", "HostRedshift", "Match", "RedshiftColumn"]
 
@@ -38,12 +46,11 @@ class HostRedshift(Result, frozen=True):
     precision
         Typical error of a redshift of this group.
     distance_arcsec
-        Mean distance between the object and the sources of the best group; None where all were matched
-        by name.
+        Mean distance between the object and the sources of the best group.
     catalogues
         Where the best group's redshifts come from.
     group_redshifts, group_distances_arcsec
-        All redshifts by group, the best first, and the distance of each one's source, or None.
+        All redshifts by group, the best first, and the distance of each one's source.
     host_colours_mag
         Colours of the host, by name (``w1-w2`` of WISE, ``g-r``, ``r-i``, ``i-z`` of Pan-STARRS).
     """
@@ -51,10 +58,10 @@ class HostRedshift(Result, frozen=True):
     redshift: float
     group: int
     precision: float
-    distance_arcsec: float | None
+    distance_arcsec: float
     catalogues: tuple[str, ...]
     group_redshifts: tuple[tuple[float, ...], ...]
-    group_distances_arcsec: tuple[tuple[float | None, ...], ...]
+    group_distances_arcsec: tuple[tuple[float, ...], ...]
     host_colours_mag: dict[str, float]
 
 
@@ -66,13 +73,13 @@ class Match(NamedTuple):
     catalogue
         Its name.
     distance_arcsec
-        From the object; None where they were matched by name.
+        From the object.
     values
         Its columns.
     """
 
     catalogue: str
-    distance_arcsec: float | None
+    distance_arcsec: float
     values: Mapping[str, Any]
 
 
@@ -129,6 +136,30 @@ class DigestRedshifts(Analyser):
     )  # fmt: skip
     overrides: Mapping[str, RedshiftColumn] = {}
 
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield which overrides nothing meets, and that no catalogue has a redshift that could count."""
+        told: dict[str, tuple[str, ...]] = {}
+        for maker in given.get("matches", {}).values():
+            if not isinstance(maker.unit, CatalogMatch):
+                return
+            told |= maker.unit.columns(maker.given.get("catalogues", {}))
+        for name, override in self.overrides.items():
+            if override.column not in told.get(name, ()):
+                there = ", ".join(f"{name}.{column}" for name in told for column in told[name]) or "nothing"
+                yield f"overrides.{name}: no match tells {name}.{override.column}; they tell: {there}"
+        if told and not any(self._may_count(name, columns) for name, columns in told.items()):
+            names = ", ".join(told)
+            yield f"no redshift of {names} belongs to groups 1 to {self.max_group}: see overrides, max_group"
+
+    def _may_count(self, catalogue: str, columns: tuple[str, ...]) -> bool:
+        """Return whether some of these columns of a catalogue may hold a redshift that counts."""
+        groups = best_groups(catalogue, self._rules)
+        return any(column in columns and group <= self.max_group for column, group in groups.items())
+
+    @property
+    def _rules(self) -> dict[str, Rule]:
+        return {name: override.rule for name, override in self.overrides.items()}
+
     def run(self, matches: CatalogMatches) -> HostRedshift:
         """Return the redshift.
 
@@ -147,22 +178,20 @@ class DigestRedshifts(Analyser):
         MissingInputError
             If they give none in the groups up to `max_group`.
         """
-        every = sorted(matches, key=lambda match: (match.catalogue, match.distance_arcsec or 0.0))
-        rules = {name: override.rule for name, override in self.overrides.items()}
+        every = sorted(matches, key=lambda match: (match.catalogue, match.distance_arcsec))
         groups: list[list[tuple[Estimate, Match]]] = [[] for _ in range(GROUPS)]
         for match in every:
-            for found in estimates(*match, rules):
+            for found in estimates(*match, self._rules):
                 groups[found.group - 1].append((found, match))
         best = next((group for group in groups[: self.max_group] if group), None)
         if best is None:
             raise MissingInputError(f"no catalogue has a redshift in groups 1 to {self.max_group}")
-        distances = [match.distance_arcsec for _, match in best if match.distance_arcsec is not None]
         number = best[0][0].group
         return HostRedshift(
             redshift=_mean([found.redshift for found, _ in best]),
             group=number,
             precision=self.group_precision[number - 1],
-            distance_arcsec=_mean(distances) if distances else None,
+            distance_arcsec=_mean([match.distance_arcsec for _, match in best]),
             catalogues=tuple(sorted({match.catalogue for _, match in best})),
             group_redshifts=tuple(tuple(found.redshift for found, _ in group) for group in groups),
             group_distances_arcsec=tuple(tuple(m.distance_arcsec for _, m in group) for group in groups),
@@ -173,7 +202,8 @@ class DigestRedshifts(Analyser):
 def _matches(found: CatalogMatches) -> Iterator[Match]:
     for catalogue, nearest in found.nearest.items():
         for row in found.within.get(catalogue, () if nearest is None else (nearest,)):
-            yield Match(catalogue, number_of(row["separation_arcsec"]), row)
+            # A row may hold anything, and this is always a number; see `CatalogMatches`.
+            yield Match(catalogue, cast("float", row["separation_arcsec"]), row)
 
 
 def _mean(values: list[float]) -> float:
@@ -183,8 +213,7 @@ def _mean(values: list[float]) -> float:
 def _host_colours(matches: Iterable[Match]) -> Iterator[tuple[str, float]]:
     for match in matches:
         for catalogue, max_arcsec, colour, bluer, redder in _HOST_COLOURS:
-            is_near = match.distance_arcsec is not None and match.distance_arcsec < max_arcsec
-            if match.catalogue != catalogue or not is_near:
+            if match.catalogue != catalogue or match.distance_arcsec >= max_arcsec:
                 continue
             mags = [number_of(match.values.get(column)) or -1.0 for column in (bluer, redder)]
             if min(mags) > 0:

@@ -77,11 +77,12 @@ RULES: Final[Mapping[str, tuple[Rule, ...]]] = {
 
 BRIGHT_TRANSIENT_SURVEY: Final = "BTS"
 """A catalogue of transients with redshifts as texts: how many decimals they have says how good they are."""
+_DECIMALS_OF: Final = "redshift"
 
 
 def estimates(
     catalogue: str,
-    distance_arcsec: float | None,
+    distance_arcsec: float,
     values: Mapping[str, Any],
     overrides: Mapping[str, Rule] | None = None,
 ) -> Iterator[Estimate]:
@@ -92,23 +93,34 @@ def estimates(
     catalogue
         Its name.
     distance_arcsec
-        Between object and match; None where they were matched by name, which counts as 0.
+        Between object and match.
     values
         The columns of the match.
     overrides
         Rules by catalogue that stand in place of the built-in ones.
     """
-    if overrides and catalogue in overrides:
-        rules: tuple[Rule, ...] = (overrides[catalogue],)
-    elif catalogue == BRIGHT_TRANSIENT_SURVEY:
-        yield from _of_decimals(values.get("redshift"))
-        return
-    else:
-        rules = RULES.get(catalogue, ())
-    for rule in rules:
+    rules = _rules(catalogue, overrides)
+    if rules is None:
+        yield from _of_decimals(values.get(_DECIMALS_OF))
+    for rule in rules or ():
         number = number_of(values.get(rule.column))
         if number is not None:
-            yield from _first_step(rule, number * rule.scale, distance_arcsec or 0.0)
+            yield from _first_step(rule, number * rule.scale, distance_arcsec)
+
+
+def best_groups(catalogue: str, overrides: Mapping[str, Rule] | None = None) -> dict[str, int]:
+    """Return the columns of a catalogue that hold redshifts, and the best group that each may belong to."""
+    rules = _rules(catalogue, overrides)
+    if rules is None:
+        return {_DECIMALS_OF: 1}
+    return {rule.column: min(step.group for step in rule.steps) for rule in rules}
+
+
+def _rules(catalogue: str, overrides: Mapping[str, Rule] | None) -> tuple[Rule, ...] | None:
+    """Return the rules of a catalogue; None where decimals decide."""
+    if overrides and catalogue in overrides:
+        return (overrides[catalogue],)
+    return None if catalogue == BRIGHT_TRANSIENT_SURVEY else RULES.get(catalogue, ())
 
 
 def number_of(value: Any) -> float | None:
