@@ -12,7 +12,11 @@ from support.views import view
 
 RA, DEC = 150.1, 2.2
 ALERT = view(ra=RA, dec=DEC)
-NONE = Verdict(False, "catalog_match_radius: no galaxy in the range of redshift")
+NONE = Verdict(False, "catalog_match_radius: absent")
+
+
+def too_far(arcsec):
+    return Verdict(False, f"catalog_match_radius: {arcsec}")
 
 
 @pytest.fixture
@@ -32,11 +36,18 @@ def judge(catalogue, **config):
 
 
 @pytest.mark.parametrize("arcsec, z, is_near", [
-    (30, 0.01, True), (59.9, 0.01, True), (60.1, 0.01, False), (30, 0.002, True), (30, 0.00199, False),
+    (30, 0.01, True), (59.9, 0.01, True), (60.125, 0.01, False), (30, 0.002, True), (30, 0.00199, False),
     (30, 0.03, True), (30, 0.0301, False),
 ])  # fmt: skip
 def test_the_galaxy_is_near_enough_and_in_the_range(galaxies, arcsec, z, is_near):
-    assert judge(galaxies((arcsec, z))) == (Verdict(True) if is_near else NONE)
+    rejected = NONE if arcsec < 60 else too_far(arcsec)
+    assert judge(galaxies((arcsec, z))) == (Verdict(True) if is_near else rejected)
+
+
+def test_a_rejection_tells_how_far_the_nearest_galaxy_of_the_range_is_if_it_is_not_out_of_sight(galaxies):
+    assert judge(galaxies((500, 0.01), (75.5, 0.02), (1, 0.5))) == too_far(75.5)
+    assert judge(galaxies((599, 0.01))) == too_far(599)
+    assert judge(galaxies((601, 0.01))) == NONE
 
 
 REQUIRED = {"max_tspan": 25, "min_rb": 0.3}
@@ -44,12 +55,12 @@ REQUIRED = {"max_tspan": 25, "min_rb": 0.3}
 
 def test_any_galaxy_in_the_range_will_do(galaxies):
     assert judge(galaxies((1, 0.5), (2, None), (50, 0.02))).is_accepted
-    assert judge(galaxies((1, 0.5), (2, None), (70, 0.02))) == NONE
+    assert judge(galaxies((1, 0.5), (2, None), (70, 0.02))) == too_far(70)
 
 
 def test_radius_range_and_column_are_parameters(galaxies):
     assert judge(galaxies((1, 0.5)), min_z=0.4, max_z=0.6, catalog_match_radius=1.5).is_accepted
-    assert judge(galaxies((2, 0.5)), min_z=0.4, max_z=0.6, catalog_match_radius=1.5) == NONE
+    assert judge(galaxies((2, 0.5)), min_z=0.4, max_z=0.6, catalog_match_radius=1.5) == too_far(2)
 
 
 def test_the_decent_cuts_come_first(galaxies):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field
 
 from skymesh.catalogue import Catalogue, Cut
@@ -17,10 +18,11 @@ from skymesh_t0.units.gaia_veto import GaiaVeto
 class RedshiftCatalogFilter(GaiaVeto, DecentCuts):
     """Keep decent transients of ZTF near a catalogued galaxy within a range of redshift.
 
-    One galaxy in the range is enough, also if another is nearer. Before that come the cuts of
-    `DecentCuts` and `GaiaVeto`, with AMPEL's defaults for this search; of these, max_tspan and min_rb must
-    be given, and the star test by Gaia is off. (AMPEL's RedshiftCatalogFilter; which catalogue it is, the
-    job says under resources, not catalog_name and catalog_type.)
+    One galaxy in the range is enough, also if another is nearer. A rejection tells the distance of the
+    nearest one in arcsec, ``absent`` if there is none within ten times the radius. Before that come the
+    cuts of `DecentCuts` and `GaiaVeto`, with AMPEL's defaults for this search; of these, max_tspan and
+    min_rb must be given, and the star test by Gaia is off. (AMPEL's RedshiftCatalogFilter; which catalogue
+    it is, the job says under resources, not catalog_name and catalog_type.)
 
     Attributes
     ----------
@@ -99,13 +101,25 @@ class RedshiftCatalogFilter(GaiaVeto, DecentCuts):
         return sieve.verdicts()
 
     def _cut_hostless(self, sieve: Sieve, galaxies: Catalogue) -> None:
-        """Reject what lies near no galaxy of the range."""
-        in_range = Cut(self.catalog_zkey, self.min_z, self.max_z)
+        """Reject what lies near no galaxy of the range; the reason is the distance of the nearest one."""
+        in_range = (Cut(self.catalog_zkey, self.min_z, self.max_z),)
         ra_deg, dec_deg = sieve.column("ra"), sieve.column("dec")
-        found = galaxies.cone_search(ra_deg, dec_deg, self.catalog_match_radius, cuts=(in_range,))
-        sieve.keep("catalog_match_radius", found.any(), "no galaxy in the range of redshift")
+        passes = galaxies.cone_search(ra_deg, dec_deg, self.catalog_match_radius, cuts=in_range).any()
+        rejected = np.flatnonzero(~passes)
+        around = galaxies.cone_search(ra_deg[rejected], dec_deg[rejected], self._told_arcsec, cuts=in_range)
+        nearest = around.nearest()
+        distance_arcsec = np.full(len(passes), np.nan)
+        distance_arcsec[rejected[nearest.position]] = nearest.separation_arcsec
+        sieve.keep("catalog_match_radius", passes, distance_arcsec)
+
+    @property
+    def _told_arcsec(self) -> float:
+        """How far galaxies are looked for that are too far away, for the reason alone."""
+        return min(_TOLD_RADII * self.catalog_match_radius, _FARTHEST_ARCSEC)
 
 
+_TOLD_RADII = 10
+_FARTHEST_ARCSEC = 180 * 3600.0
 _NEEDS_CATALOGUE = (
     "it needs a catalogue: one under resources, named by inputs: {galaxies: NAME} where there are several"
 )
