@@ -46,7 +46,7 @@ CUTS = [
     ({"check_flags": ["pixelFlags_cr", "psfFlux_flag"]}, {"pixelFlags_bad": True},
      {"psfFlux_flag": True, "pixelFlags_cr": True}, "check_flags: pixelFlags_cr psfFlux_flag"),
     ({"check_flags": "all"}, {}, {"glint_trail": True}, "check_flags: glint_trail"),
-    ({"count_only_positive": True}, {}, {"isNegative": True}, "count_only_positive: negative"),
+    ({"count_only_positive": True}, {}, {"isNegative": True}, "count_only_positive: isNegative = true"),
     ({"min_ndet": 3}, {"history": OLDER}, {}, "min_ndet: 2"),
     ({"min_ndet": 2, "count_only_positive": True}, {}, before(isNegative=True), "min_ndet: 1"),
     ({"min_ndet": 2, "min_ndet_snr": 5.1}, before(snr=5.1), before(snr=5.0), "min_ndet: 1"),

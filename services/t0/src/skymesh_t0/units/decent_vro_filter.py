@@ -118,7 +118,7 @@ class DecentVroFilter(GaiaVeto):
             carried = [" ".join(filter(alert.value, self.check_flags)) for alert in sieve.table]
             sieve.keep("check_flags", np.array([not flags for flags in carried], dtype=bool), carried)
         if self.count_only_positive:
-            sieve.keep("count_only_positive", sieve.column("isNegative") != 1, "negative")
+            sieve.keep("count_only_positive", sieve.column("isNegative") != 1, "isNegative = true")
 
     def _cut_counted(self, sieve: Sieve) -> None:
         """Cut on the number of detections that count, and of their bands."""
