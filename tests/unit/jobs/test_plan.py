@@ -139,6 +139,22 @@ def test_an_unknown_label_lists_those_there_are():
     assert "ztf_public" in line
 
 
+@pytest.mark.parametrize("unit, config, access, wanted", [
+    ("SimpleDecentFilter", {}, "lsst_public", "ztf"),
+    ("DecentVroFilter", {"min_ndet": 1, "min_tspan": 0, "max_tspan": 9, "min_abs_gal_lat": 0, "gaia_rs": 0},
+     "ztf_public", "lsst"),
+])  # fmt: skip
+def test_a_filter_needs_a_label_of_the_survey_whose_alerts_it_judges(unit, config, access, wanted):
+    chosen = {"unit": unit, "config": config}
+    with pytest.raises(JobError) as caught:
+        plan_job(spec({}, access=[access], filter=chosen), "job.yaml")
+    (line,) = caught.value.lines
+    assert line.startswith(f"job.yaml: channels.c.filter: {unit} judges alerts of {wanted} alone")
+    assert f"{wanted}_public" in line
+    both = spec({}, access=["lsst_public", "ztf_public"], filter=chosen)
+    assert plan_job(both, "job.yaml").channels[0].filter.ref.unit == unit
+
+
 def test_all_mistakes_are_told_at_once():
     assert len(mistakes(a="NeedsFit", b={"unit": "WantsList"}, c={"unit": "Nonsense"})) >= 2
 

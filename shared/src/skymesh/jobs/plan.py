@@ -230,6 +230,8 @@ class _Planner:
         place = f"channels.{name}"
         self._check_access(place, spec.access)
         chosen = self._filter(f"{place}.filter", spec.filter)
+        if chosen is not None:
+            self._check_survey(place, spec, chosen.unit.survey)
         combiner = self._configure(f"{place}.combine", spec.combine, Combiner)  # type: ignore[type-abstract]
         tabulator = self._configure(f"{place}.curve", spec.curve, Tabulator)  # type: ignore[type-abstract]
         instances = self._instances(f"{place}.analyse", spec.analyse)
@@ -263,6 +265,16 @@ class _Planner:
                     f"{place}.access",
                     f"no survey has the label {label!r}; there are: {', '.join(sorted(known))}",
                 )
+
+    def _check_survey(self, place: str, spec: ChannelSpec, survey: str) -> None:
+        """Take note of a filter that rejects whatever the channel may see, as it is of another survey."""
+        of_survey = registry.installed().get(survey)
+        if of_survey is not None and of_survey.labels.isdisjoint(spec.access):
+            self._mistake(
+                f"{place}.filter",
+                f"{spec.filter.unit} judges alerts of {survey} alone, of which the channel sees none: "
+                f"access has none of {', '.join(sorted(of_survey.labels))}",
+            )
 
     def _instances(self, place: str, specs: Mapping[str, WiredSpec]) -> tuple[Instance, ...] | None:
         found: dict[str, tuple[Configured[Analyser], Signature]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from skymesh.units.table import AlertTable, AlertView
 from skymesh.units.unit import Unit
@@ -35,6 +35,9 @@ class Filter(Unit):
     Behind the alert it may ask for catalogues of the job's resources: ``gaia: Catalogue``, or
     ``gaia: Catalogue | None = None`` if it can do without, or ``Mapping[str, Catalogue]``.
     """
+
+    survey: ClassVar[str] = ""
+    """The survey whose alerts alone it judges; empty if it judges those of any."""
 
     @abstractmethod
     def accept(self, alert: AlertView, *args: Any, **given: Any) -> Verdict:
