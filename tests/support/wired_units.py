@@ -107,6 +107,20 @@ class AllNeighbours(Analyser):
         return Nearby(names=tuple(sorted(given)))
 
 
+class OnPlace(Analyser):
+    version = "1"
+
+    def run(self, place: Place) -> Place:
+        return place
+
+
+class OnStamps(Analyser):
+    version = "1"
+
+    def run(self, stamps: Stamps | None) -> MaybeStamps:
+        return MaybeStamps(has_stamps=stamps is not None)
+
+
 class Counts(Analyser):
     """Has a batch form, whose mood decides what comes of it."""
 
