@@ -8,6 +8,8 @@ import pytest
 
 from skymesh.catalogue.importing import import_catalogue
 from skymesh.model.execution import Result
+from skymesh.model.ids import text_id
+from skymesh.model.reaction import Intent
 from skymesh.model.run import JobRecord
 from support.announced import announce_units
 from support.mesh import audit_store, channel, documents, skymesh, write_files, write_job
@@ -163,6 +165,22 @@ def test_filters_are_given_catalogues_too(mesh):
         assert numbers["channels"]["job/c"]["accepted"] == 1
     code, numbers, _ = mesh({}, unit="StarVeto", config={"radius_arcsec": 0}, out="none")
     assert (code, numbers["channels"]["job/c"]["accepted"]) == (0, 4)
+
+
+def test_a_reaction_tells_the_earlier_result_that_it_was_given(mesh, tmp_path):
+    recalls = {"unit": "Recalls", "when": "counts", "once": "state", "to": ["file"]}
+    assert mesh({"counts": "Counts"}, react={"recalls": recalls})[0] == 0
+    told = {}
+    for intent in documents(tmp_path / "out" / "store.db", Intent):
+        store = f"sqlite:{tmp_path / 'out' / 'store.db'}"
+        done = skymesh("trace", text_id("reaction", intent.id), "--store", store, "--json", path=mesh.path)
+        (one,) = json.loads(done.stdout)["told"]
+        assert [f"result:{intent.results['counts'][0].hex()}"] == [result["id"] for result in one["given"]]
+        earlier = [(r["content"]["points"], len(r["states"][0]["points"])) for r in one["earlier"]]
+        told[intent.letters[0].body.decode()] = earlier
+    assert told == {
+        "nothing, then 101": [], "101, then 102": [(101, 1)], "102, then 103": [(102, 2)],
+    }  # fmt: skip
 
 
 TAGS = {

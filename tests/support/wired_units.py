@@ -15,11 +15,14 @@ from skymesh.units import (
     Cutouts,
     DataPoint,
     DataPoints,
+    Earlier,
     Filter,
     First,
+    Message,
     MissingInputError,
     Newest,
     Position,
+    Reactor,
     Result,
     TableFilter,
     Verdict,
@@ -142,6 +145,16 @@ class Counts(Analyser):
             counted[0] = MissingInputError("not this one")
             counted[-1] = ValueError("nor that one")
         return counted
+
+
+class Recalls(Reactor):
+    """Tells what was counted on the state before."""
+
+    version = "1"
+
+    def react(self, counted: Counted, before: Earlier[Counted] | None) -> Message:
+        told = "nothing" if before is None else str(before.result.points)
+        return Message("count.txt", "text/plain", f"{told}, then {counted.points}".encode())
 
 
 class StarVeto(TableFilter):

@@ -11,7 +11,7 @@ from skymesh.model.execution import JournalEntry, count_lines
 from skymesh.model.ids import Digest, parse_id
 from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Product, Run, SourceCount
 from skymesh.store.store import Store
-from skymesh_local.lineage import result_lineage, results_lineage, state_lineage
+from skymesh_local.lineage import result_lineage, results_lineage, results_of, state_lineage
 from skymesh_local.objects import (
     Sight,
     describe_alert,
@@ -51,11 +51,13 @@ async def _reaction(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] |
     told = []
     for intent in intents:
         given = [result for result, _ in intent.results.values()]
+        earlier = [result for result in results_of(intent.inputs) if result not in given]
         told.append(
             {
                 **await describe_intent(store, intent),
                 "from": await state_lineage(store, intent.state, sight),
                 "given": await results_lineage(store, given, sight),
+                "earlier": await results_lineage(store, earlier, sight),
             }
         )
     return {
