@@ -12,7 +12,7 @@ from skymesh.model.ids import text_id
 from skymesh.model.reaction import Intent
 from skymesh.model.run import JobRecord
 from support.announced import announce_units
-from support.mesh import audit_store, channel, documents, skymesh, write_files, write_job
+from support.mesh import audit_store, channel, documents, run_files, skymesh, write_files, write_job
 from support.packets import JD, as_history, candidate, container, record
 
 FIRST = candidate(jd_utc=JD, magpsf=19.0, ra=150.1, dec=2.2)
@@ -137,6 +137,31 @@ def test_whatever_a_unit_was_given_can_be_given_again(mesh, tmp_path):
     done = skymesh("reproduce", f"result:{near.id.hex()}", "--store", store, path=mesh.path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_catalogue_is_traced_to_its_folder_and_the_jobs_that_use_it(mesh, tmp_path):
+    store = f"sqlite:{tmp_path / 'store.db'}"
+    others = {"others": {"catalogue": "stars"}}
+    jobs = [
+        mesh(analyse, "--store", store, resources=resources)[1]["job"]
+        for analyse, resources in (({"near": "Neighbours"}, CATALOGUE), ({"all": "AllNeighbours"}, others))
+    ]
+    without = write_job(tmp_path / "without.yaml", {"d": channel()}, name="without")
+    run_files(without, tmp_path / "alerts", tmp_path / "without", store=store)
+    id_ = skymesh("catalogue", "show", tmp_path / "stars").stdout.split()[0]
+    near = next(r for r in documents(tmp_path / "store.db", Result) if r.ref.unit == "Neighbours")
+    look = ("--store", store, "--json", "--channel")
+    told = json.loads(skymesh("trace", text_id("result", near.id), *look, "c").stdout)
+    assert told["inputs"]["stars"] == ["catalogue", id_]
+    told = json.loads(skymesh("trace", id_, *look, "c").stdout)
+    assert (told["id"], told["kind"], told["path"]) == (id_, "catalogue", str(tmp_path / "stars"))
+    used = {use["job"]: use["as"] for use in told["used_by"]}
+    assert used == dict(zip(jobs, (["stars"], ["others"]), strict=True))
+    unknown = f"catalogue:{'0' * 32}"
+    for asked, name in ((unknown, "c"), (id_, "d")):
+        done = skymesh("trace", asked, *look, name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"skymesh: {asked}: nothing of this name")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

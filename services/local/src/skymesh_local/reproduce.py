@@ -154,7 +154,7 @@ async def _catalogue(store: Store, id_: Digest) -> Catalogue:
     record = await store.get(ResourceRecord, id=id_)
     if record is None:
         raise NotFoundError(
-            "the recorded catalogue is not known to the store", where=f"catalogue {id_.hex()}"
+            "the recorded catalogue is not known to the store", where=f"catalogue:{id_.hex()}"
         )
     catalogue = Catalogue.open(Path(record.path))
     if catalogue.digest != id_:

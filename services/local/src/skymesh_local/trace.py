@@ -9,7 +9,15 @@ from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, count_lines
 from skymesh.model.ids import Digest, parse_id
-from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Product, Run, SourceCount
+from skymesh.model.run import (
+    ConfigRecord,
+    DeadLetter,
+    JobRecord,
+    Product,
+    ResourceRecord,
+    Run,
+    SourceCount,
+)
 from skymesh.store.store import Store
 from skymesh_local.lineage import result_lineage, results_lineage, results_of, state_lineage
 from skymesh_local.objects import (
@@ -129,6 +137,19 @@ def _units(resolved: Any, place: str = "") -> list[tuple[str, Any]]:
     return found
 
 
+async def _catalogue(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    """Return where a catalogue lay, and the jobs that use it; a channel sees those of its own jobs."""
+    record = await store.get(ResourceRecord, id=id_)
+    uses = []
+    async for job in store.scan(JobRecord):
+        names = [n for n, spec in job.resolved.get("resources", {}).items() if spec["catalogue"] == id_]
+        if names and (not sight.channel or sight.channel in job.resolved["channels"]):
+            uses.append({"job": f"job:{job.id.hex()}", "name": job.name, "as": names})
+    if record is None or not uses:
+        return None
+    return {"id": f"catalogue:{id_.hex()}", "kind": record.kind, "path": record.path, "used_by": uses}
+
+
 async def _job(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
     job = await store.get(JobRecord, id=id_)
     if job is None or (sight.channel and sight.channel not in job.resolved["channels"]):
@@ -228,4 +249,5 @@ _TRACES: dict[str, Callable[[Store, Digest, Sight], Awaitable[dict[str, Any] | N
     "run": _run,
     "journal": _journal,
     "cutout": _cutout,
+    "catalogue": _catalogue,
 }
