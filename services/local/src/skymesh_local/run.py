@@ -23,6 +23,7 @@ from skymesh_ingest.reading import Container, Unreadable
 from skymesh_local.app import Embedded, open_embedded, run_tiers, schemas_of
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
+from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
 from skymesh_local.registry import register_job
@@ -149,7 +150,8 @@ async def _run(
             published=published,
             dead=dead,
         )
-        if await embedded.store.get(Run, id=run.id) is None:
+        is_new = await embedded.store.get(Run, id=run.id) is None
+        if is_new:
             # The account first: a run that is there has all of it.
             await (intake.account(run.id) if replayed is None else copy_account(embedded, replayed, run.id))
             await journal_intake(embedded, run)
@@ -158,6 +160,8 @@ async def _run(
     summary = await embedded.store.get(RunSummary, run=run.id)
     if summary is None:
         await _run_tiers(settings, plan, run, folder, embedded)
+    if not is_new:
+        await write_messages_anew(embedded.store, run.id, folder)
     file = _store_file(settings, folder)
     with SpooledViews() as views:
         newest = newest_views(embedded.store, run.id, (channel.name for channel in plan.channels))
