@@ -14,6 +14,7 @@ from skymesh.model.run import JobRecord
 from support.announced import announce_units
 from support.mesh import audit_store, channel, documents, run_files, skymesh, write_files, write_job
 from support.packets import JD, as_history, candidate, container, record
+from support.plugins import write_distribution
 
 FIRST = candidate(jd_utc=JD, magpsf=19.0, ra=150.1, dec=2.2)
 SECOND = candidate(jd_utc=JD + 1, magpsf=18.0, ra=150.1, dec=2.2)
@@ -137,6 +138,44 @@ def test_whatever_a_unit_was_given_can_be_given_again(mesh, tmp_path):
     done = skymesh("reproduce", f"result:{near.id.hex()}", "--store", store, path=mesh.path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        ("position: Position", "Wants now asks for position (position); it was given curve (curve)"),
+        ("curve: DataPoints", "Wants now asks for curve (points); it was given curve (curve)"),
+        ("curve: LightCurve, more: Told", "Wants now asks for more (result); it was given curve (curve)"),
+    ],
+)
+def test_a_unit_that_asks_for_other_inputs_now_is_one_line(tmp_path, asked, said):
+    source = """
+        from skymesh.units import Analyser, DataPoints, LightCurve, Position, Result
+
+        class Told(Result):
+            count: int
+
+        class Wants(Analyser):
+            version = "1"
+
+            def run(self, curve: LightCurve) -> Told:
+                return Told(count=1)
+    """
+    units = tmp_path / "units"
+    units.mkdir()
+    write_distribution(units, "wanting", source, {"skymesh.units": {"Wants": "Wants"}})
+    write_files(tmp_path / "alerts", {"a.avro": container([record()])})
+    job = write_job(tmp_path / "job.yaml", {"c": channel(analyse={"wants": {"unit": "Wants"}})})
+    assert (
+        skymesh("run", job, "--alerts", tmp_path / "alerts", "--out", tmp_path, path=[units]).returncode == 0
+    )
+    (result,) = documents(tmp_path / "store.db", Result)
+    module = units / "wanting.py"
+    module.write_text(module.read_text().replace("curve: LightCurve", asked))
+    id_ = text_id("result", result.id)
+    done = skymesh("reproduce", id_, "--store", f"sqlite:{tmp_path / 'store.db'}", path=[units])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"skymesh: {id_}: {said}\n"
 
 
 def test_a_catalogue_is_traced_to_its_folder_and_the_jobs_that_use_it(mesh, tmp_path):
