@@ -22,7 +22,7 @@ summarise:
   hosts: {unit: CandidateTable, channels: [all], to: [file]}
 """
 TABLE = b"name,ra,dec,mag\nM 31,10.68471,41.26875,3.4\nM 33,23.46204,30.66022,5.7\nlost,,,20.0\n"
-HEADLINE = re.compile(r"digest:[0-9a-f]{32}  (\w+)  (\d+) rows")
+HEADLINE = re.compile(r"catalogue:[0-9a-f]{32}  (\w+)  (\d+) rows")
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_showing_what_is_no_catalogue_or_a_changed_one_is_one_line(forks, place)
     assert "no such folder" in only(forks("catalogue", "show", "nowhere", cwd=place).mistakes)
     imported(forks, place)
     said = place / "made" / "hats.properties"
-    said.write_text(re.sub(r"digest:[0-9a-f]{32}", f"digest:{'0' * 32}", said.read_text()))
+    said.write_text(re.sub(r"catalogue:[0-9a-f]{32}", f"catalogue:{'0' * 32}", said.read_text()))
     changed = forks("catalogue", "show", "made", "--verify", cwd=place)
     assert changed.code == 1, changed
     assert changed.err == f"skymesh: {place / 'made'}: these are not the rows that were imported\n"

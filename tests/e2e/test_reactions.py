@@ -115,6 +115,30 @@ def test_the_same_command_again_tells_nothing_new(told):
     assert after == before
 
 
+def test_the_same_command_again_writes_messages_that_are_gone_and_nothing_else(told, tmp_path):
+    folder, done = told
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    before = {path: path.read_bytes() for path in tmp_path.glob("out/*/*.xml")}
+    kept, cut, *_ = sorted(tmp_path.glob("out/update/*.xml"))
+    written = kept.stat().st_mtime_ns
+    shutil.rmtree(tmp_path / "out" / "event")
+    cut.write_bytes(before[cut][:100])
+    rows = _rows(tmp_path)
+    again = skymesh("run", "job.yaml", "--out", "out", "--json", cwd=tmp_path)
+    assert (again.code, lasting(again.json)) == (0, lasting(done.json))
+    assert {path: path.read_bytes() for path in tmp_path.glob("out/*/*.xml")} == before
+    assert kept.stat().st_mtime_ns == written
+    assert _rows(tmp_path) == rows
+    assert audit(tmp_path / "out" / "store.db", cwd=tmp_path)["balanced"]
+
+
+def _rows(folder):
+    """Return how many receipts and entries of the journal there are."""
+    with closing(sqlite3.connect(folder / "out" / "store.db")) as file:
+        count = "SELECT count(*) FROM {}"
+        return {name: file.execute(count.format(name)).fetchall() for name in ("receipts", "journal")}
+
+
 def test_elsewhere_and_with_workers_the_events_are_the_same(told, tmp_path):
     folder, done = told
     command = ("run", folder / "job.yaml", "--out", "out", "--json", "--workers", "2")

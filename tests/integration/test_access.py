@@ -9,15 +9,16 @@ import pytest
 
 from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
-from skymesh.model.execution import JournalEntry, Result
+from skymesh.model.execution import JournalEntry, Result, Settled
 from skymesh.model.ids import text_id
 from skymesh.model.reaction import Intent
 from skymesh.model.run import ConfigRecord, JobRecord, Run
 from skymesh.model.state import State, StateLink
 from skymesh_local.show import show
 from skymesh_local.trace import trace
+from support.announced import announce_units
 from support.mesh import channel, documents, open_store, run_files, skymesh, write_files, write_job
-from support.packets import container
+from support.packets import JD, as_history, candidate, container, record
 from support.planted import AGGREGATES, HIDDEN_STOCK, PLANTED, STOCK, found_in, records
 
 
@@ -170,3 +171,102 @@ def test_the_command_line_tells_no_difference_either(mesh, verb):
     assert answers[0].stdout == answers[1].stdout == ""
     assert answers[0].stderr.replace(hidden, "X") == answers[1].stderr.replace(unknown, "X")
     assert skymesh(verb, hidden, *options[:2], "--channel", "partners", "--json").returncode == 0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Folder of a run whose units are given no states; a hidden detection moves what they are given."""
+    folder = tmp_path_factory.mktemp("made")
+    one, two = candidate(jd_utc=JD), candidate(jd_utc=JD + 1, programid=2, ra=150.2, magpsf=17.0)
+    hidden = record(trigger=two, history=[as_history(one)], cutouts=True)
+    hidden |= {"cutoutScience": {"fileName": "s.fits.gz", "stampData": b"a stamp of its own"}}
+    three = record(jd_utc=JD + 2, history=[as_history(one), as_history(two)])
+    write_files(
+        folder / "alerts", {"all.avro": container([record(trigger=one, cutouts=True), hidden, three])}
+    )
+    analyse = {
+        "where": {"unit": "Where", "config": {"diary": str(folder / "diary.txt")}},
+        "onplace": {"unit": "OnPlace"},
+        "chosen": {"unit": "Chooses"},
+        "looks": {"unit": "Looks"},
+        "onstamps": {"unit": "OnStamps"},
+    }
+    grants = {"public": ["ztf_public"], "partners": ["ztf_public", "ztf_private"]}
+    channels = {name: channel(*labels, analyse=analyse) for name, labels in grants.items()}
+    job = write_job(folder / "job.yaml", channels)
+    units = announce_units(folder / "units", "support.wired_units")
+    done = skymesh("run", job, "--alerts", folder / "alerts", "--out", folder, path=[units])
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _settled_for(folder, name):
+    """Return the ids of the results that were settled for states of a channel."""
+    return {
+        text_id("result", told.id)
+        for row in documents(folder / "store.db", Settled)
+        for by_instance in row.results.get(name, {}).values()
+        for told in by_instance.values()
+    }
+
+
+def test_results_that_were_given_no_state_are_seen_where_a_state_is_for_which_they_were_settled(made):
+    public, partners = (_settled_for(made, f"job/{name}") for name in ("public", "partners"))
+    units = {text_id("result", row.id): row.ref.unit for row in documents(made / "store.db", Result)}
+    hidden = units.keys() - public
+    assert {units[id_] for id_ in hidden} == set(units.values())
+    assert {units[id_] for id_ in public & partners} == set(units.values())
+    with open_store(made / "store.db") as embedded:
+        for id_, unit in units.items():
+            other = f"result:{'0' * 32}"
+            unknown = _answer(trace, embedded.store, other, "public")
+            told = _answer(trace, embedded.store, id_, "public")
+            assert (told.replace(id_, other) == unknown) == (id_ in hidden), unit
+            assert not any(other in told for other in hidden - {id_}), unit
+            assert json.loads(_answer(trace, embedded.store, id_, "partners"))["id"] == id_
+        for name, seen in (("public", public), ("partners", partners)):
+            shown = json.loads(_answer(show, embedded.store, STOCK, name))
+            assert {result["id"] for result in shown["results"]} == seen
+
+
+@pytest.mark.parametrize("name", ["public", "partners", ""])
+def test_results_that_were_given_no_state_lead_back_to_packets(made, name):
+    seen = _settled_for(made, f"job/{name or 'partners'}")
+    found = set()
+    with open_store(made / "store.db") as embedded:
+        for id_ in seen:
+            told = json.loads(_answer(trace, embedded.store, id_, name))
+            assert told["states"] == []
+            assert any(result["result"] == id_ for result in told["from"]["results"])
+            assert all(point["packets"] for point in told["from"]["points"])
+            found |= {p["packet"] for point in told["from"]["points"] for p in point["packets"]}
+            assert all(built["from"] for built in told["built_on"])
+    offsets = {packet.rpartition("#")[2] for packet in found}
+    assert offsets == ({"0", "2"} if name == "public" else {"0", "1", "2"})
+
+
+def test_a_channel_to_which_jobs_of_one_name_granted_less_sees_what_all_of_them_granted(tmp_path):
+    write_files(tmp_path / "alerts", {f"{n}.avro": container([item]) for n, item in enumerate(records())})
+    react = {"event": {"unit": "VOEvent", "when": "summary", "once": "state", "to": ["file"]}}
+    file, store = tmp_path / "store.db", f"sqlite:{tmp_path / 'store.db'}"
+    for labels in (["ztf_public", "ztf_private"], ["ztf_public"]):
+        job = write_job(tmp_path / "job.yaml", {"c": channel(*labels, react=react)})
+        run_files(job, tmp_path / "alerts", tmp_path / str(len(labels)), store=store)
+    labels = {p.id: p.labels for row in documents(file, Arrival) for p in row.alert.points}
+    public = {
+        text_id("state", state.id)
+        for state in documents(file, State)
+        if all(labels[point] == ("ztf_public",) for point in state.points)
+    }
+    intents = documents(file, Intent)
+    with open_store(file) as embedded:
+        told = json.loads(_answer(show, embedded.store, STOCK, "c"))
+        assert told["results"]
+        assert {state["id"] for state in told["states"]} == public
+        assert {reaction["state"] for reaction in told["reactions"]} == public
+        assert len(public) < len({intent.state for intent in intents})
+        for result in told["results"]:
+            assert json.loads(_answer(trace, embedded.store, result["id"], "c"))
+        for intent in intents:
+            answer = _answer(trace, embedded.store, text_id("reaction", intent.id), "c")
+            assert ("told" in answer) == (text_id("state", intent.state) in public)

@@ -165,3 +165,44 @@ def test_a_summary_that_fails_is_one_line_and_leaves_no_half_file(tmp_path, summ
         "store.db", "store.db.cutouts", "store.db-wal", "store.db-shm",
     }  # fmt: skip
     assert not (tmp_path / "outside.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["store.db", "store.db-wal", "store.db.cutouts", "night.db", "night.db-shm", "store.db/x", "index.html",
+     "event/x.xml", "event", ".hidden", "a/.b", "table.csv", "./table.csv"],
+)  # fmt: skip
+def test_a_summary_does_not_write_over_the_run_or_another_summary(tmp_path, name):
+    units = announce_units(tmp_path / "units", "support.bad_units")
+    write_files(tmp_path / "alerts", {"a.avro": container([record()])})
+    summaries = {
+        "table": {"unit": "CandidateTable", "channels": ["c"], "to": ["file"]},
+        "zbad": {"unit": "Escapes", "config": {"name": name}, "channels": ["c"], "to": ["file"]},
+    }
+    react = {"event": {"unit": "VOEvent", "when": "summary", "once": "state", "to": ["file"]}}
+    job = write_job(tmp_path / "job.yaml", {"c": channel(react=react)}, summarise=summaries)
+    out, store = tmp_path / "out", tmp_path / "out" / "night.db"
+    options = ("--alerts", tmp_path / "alerts", "--out", out, "--store", f"sqlite:{store}")
+    done = skymesh("run", job, *options, path=[units])
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "summarise.zbad" in line
+    assert repr(name) in line
+    assert ("already made by table" if "table" in name else "kept for the run's own files") in line
+    assert b"here" not in {path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert audit_store(store).holes == ["the run is not finished"]
+
+
+@pytest.mark.parametrize("name", ["night.csv", "store.txt", "mine/index.html", "events.txt"])
+def test_a_summary_may_take_any_other_name(tmp_path, name):
+    units = announce_units(tmp_path / "units", "support.bad_units")
+    write_files(tmp_path / "alerts", {"a.avro": container([record()])})
+    summaries = {"fine": {"unit": "Escapes", "config": {"name": name}, "channels": ["c"], "to": ["file"]}}
+    react = {"event": {"unit": "VOEvent", "when": "summary", "once": "state", "to": ["file"]}}
+    job = write_job(tmp_path / "job.yaml", {"c": channel(react=react)}, summarise=summaries)
+    store = f"sqlite:{tmp_path / 'out' / 'night.db'}"
+    options = ("--alerts", tmp_path / "alerts", "--out", tmp_path / "out", "--store", store)
+    for _ in range(2):
+        done = skymesh("run", job, *options, path=[units])
+        assert (done.returncode, done.stderr) == (0, "")
+        assert (tmp_path / "out" / name).read_bytes() == b"here"

@@ -8,10 +8,13 @@ import pytest
 
 from skymesh.catalogue.importing import import_catalogue
 from skymesh.model.execution import Result
+from skymesh.model.ids import text_id
+from skymesh.model.reaction import Intent
 from skymesh.model.run import JobRecord
 from support.announced import announce_units
-from support.mesh import audit_store, channel, documents, skymesh, write_files, write_job
+from support.mesh import audit_store, channel, documents, run_files, skymesh, write_files, write_job
 from support.packets import JD, as_history, candidate, container, record
+from support.plugins import write_distribution
 
 FIRST = candidate(jd_utc=JD, magpsf=19.0, ra=150.1, dec=2.2)
 SECOND = candidate(jd_utc=JD + 1, magpsf=18.0, ra=150.1, dec=2.2)
@@ -137,6 +140,69 @@ def test_whatever_a_unit_was_given_can_be_given_again(mesh, tmp_path):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        ("position: Position", "Wants now asks for position (position); it was given curve (curve)"),
+        ("curve: DataPoints", "Wants now asks for curve (points); it was given curve (curve)"),
+        ("curve: LightCurve, more: Told", "Wants now asks for more (result); it was given curve (curve)"),
+    ],
+)
+def test_a_unit_that_asks_for_other_inputs_now_is_one_line(tmp_path, asked, said):
+    source = """
+        from skymesh.units import Analyser, DataPoints, LightCurve, Position, Result
+
+        class Told(Result):
+            count: int
+
+        class Wants(Analyser):
+            version = "1"
+
+            def run(self, curve: LightCurve) -> Told:
+                return Told(count=1)
+    """
+    units = tmp_path / "units"
+    units.mkdir()
+    write_distribution(units, "wanting", source, {"skymesh.units": {"Wants": "Wants"}})
+    write_files(tmp_path / "alerts", {"a.avro": container([record()])})
+    job = write_job(tmp_path / "job.yaml", {"c": channel(analyse={"wants": {"unit": "Wants"}})})
+    assert (
+        skymesh("run", job, "--alerts", tmp_path / "alerts", "--out", tmp_path, path=[units]).returncode == 0
+    )
+    (result,) = documents(tmp_path / "store.db", Result)
+    module = units / "wanting.py"
+    module.write_text(module.read_text().replace("curve: LightCurve", asked))
+    id_ = text_id("result", result.id)
+    done = skymesh("reproduce", id_, "--store", f"sqlite:{tmp_path / 'store.db'}", path=[units])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"skymesh: {id_}: {said}\n"
+
+
+def test_a_catalogue_is_traced_to_its_folder_and_the_jobs_that_use_it(mesh, tmp_path):
+    store = f"sqlite:{tmp_path / 'store.db'}"
+    others = {"others": {"catalogue": "stars"}}
+    jobs = [
+        mesh(analyse, "--store", store, resources=resources)[1]["job"]
+        for analyse, resources in (({"near": "Neighbours"}, CATALOGUE), ({"all": "AllNeighbours"}, others))
+    ]
+    without = write_job(tmp_path / "without.yaml", {"d": channel()}, name="without")
+    run_files(without, tmp_path / "alerts", tmp_path / "without", store=store)
+    id_ = skymesh("catalogue", "show", tmp_path / "stars").stdout.split()[0]
+    near = next(r for r in documents(tmp_path / "store.db", Result) if r.ref.unit == "Neighbours")
+    look = ("--store", store, "--json", "--channel")
+    told = json.loads(skymesh("trace", text_id("result", near.id), *look, "c").stdout)
+    assert told["inputs"]["stars"] == ["catalogue", id_]
+    told = json.loads(skymesh("trace", id_, *look, "c").stdout)
+    assert (told["id"], told["kind"], told["path"]) == (id_, "catalogue", str(tmp_path / "stars"))
+    used = {use["job"]: use["as"] for use in told["used_by"]}
+    assert used == dict(zip(jobs, (["stars"], ["others"]), strict=True))
+    unknown = f"catalogue:{'0' * 32}"
+    for asked, name in ((unknown, "c"), (id_, "d")):
+        done = skymesh("trace", asked, *look, name)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"skymesh: {asked}: nothing of this name")
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     "mood, told", [("good", [101, 102, 103, 101]), ("alone", [-1, -2, -3, -1]), ("short", [1, 2, 3, 1])]
@@ -163,6 +229,22 @@ def test_filters_are_given_catalogues_too(mesh):
         assert numbers["channels"]["job/c"]["accepted"] == 1
     code, numbers, _ = mesh({}, unit="StarVeto", config={"radius_arcsec": 0}, out="none")
     assert (code, numbers["channels"]["job/c"]["accepted"]) == (0, 4)
+
+
+def test_a_reaction_tells_the_earlier_result_that_it_was_given(mesh, tmp_path):
+    recalls = {"unit": "Recalls", "when": "counts", "once": "state", "to": ["file"]}
+    assert mesh({"counts": "Counts"}, react={"recalls": recalls})[0] == 0
+    told = {}
+    for intent in documents(tmp_path / "out" / "store.db", Intent):
+        store = f"sqlite:{tmp_path / 'out' / 'store.db'}"
+        done = skymesh("trace", text_id("reaction", intent.id), "--store", store, "--json", path=mesh.path)
+        (one,) = json.loads(done.stdout)["told"]
+        assert [f"result:{intent.results['counts'][0].hex()}"] == [result["id"] for result in one["given"]]
+        earlier = [(r["content"]["points"], len(r["states"][0]["points"])) for r in one["earlier"]]
+        told[intent.letters[0].body.decode()] = earlier
+    assert told == {
+        "nothing, then 101": [], "101, then 102": [(101, 1)], "102, then 103": [(102, 2)],
+    }  # fmt: skip
 
 
 TAGS = {

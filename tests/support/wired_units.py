@@ -15,11 +15,14 @@ from skymesh.units import (
     Cutouts,
     DataPoint,
     DataPoints,
+    Earlier,
     Filter,
     First,
+    Message,
     MissingInputError,
     Newest,
     Position,
+    Reactor,
     Result,
     TableFilter,
     Verdict,
@@ -107,6 +110,20 @@ class AllNeighbours(Analyser):
         return Nearby(names=tuple(sorted(given)))
 
 
+class OnPlace(Analyser):
+    version = "1"
+
+    def run(self, place: Place) -> Place:
+        return place
+
+
+class OnStamps(Analyser):
+    version = "1"
+
+    def run(self, stamps: Stamps | None) -> MaybeStamps:
+        return MaybeStamps(has_stamps=stamps is not None)
+
+
 class Counts(Analyser):
     """Has a batch form, whose mood decides what comes of it."""
 
@@ -128,6 +145,16 @@ class Counts(Analyser):
             counted[0] = MissingInputError("not this one")
             counted[-1] = ValueError("nor that one")
         return counted
+
+
+class Recalls(Reactor):
+    """Tells what was counted on the state before."""
+
+    version = "1"
+
+    def react(self, counted: Counted, before: Earlier[Counted] | None) -> Message:
+        told = "nothing" if before is None else str(before.result.points)
+        return Message("count.txt", "text/plain", f"{told}, then {counted.points}".encode())
 
 
 class StarVeto(TableFilter):

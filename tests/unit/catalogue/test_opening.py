@@ -57,7 +57,7 @@ def test_what_is_no_catalogue_is_told_in_one_line(tmp_path, made):
         ("hats.properties", "hats_col_ra=ra", "hats_col_ra=RAJ2000", "made: has no column 'RAJ2000'"),
         ("hats.properties", "hats_col_healpix=_healpix_29", "", "names no index column _healpix_29"),
         ("hats.properties", "skymesh_digest", "digest", "holds no digest of the rows"),
-        ("hats.properties", "skymesh_digest=digest:", "skymesh_digest=x", "made: is no catalogue: "),
+        ("hats.properties", "skymesh_digest=catalogue:", "skymesh_digest=x", "made: is no catalogue: "),
         ("hats.properties", "hats_nrows=2", "hats_nrows=two", "made: is no catalogue: "),
         ("partition_info.csv", "Norder", "order", "partition_info.csv: has no column Norder"),
         ("partition_info.csv", "0,", "x,", "partition_info.csv: cannot be read: "),

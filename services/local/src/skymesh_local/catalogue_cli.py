@@ -58,7 +58,7 @@ def show(
 
 
 def _headline(catalogue: Catalogue) -> str:
-    return f"{text_id('digest', catalogue.digest)}  {catalogue.name}  {catalogue.rows} rows"
+    return f"{text_id('catalogue', catalogue.digest)}  {catalogue.name}  {catalogue.rows} rows"
 
 
 def _names(text: str) -> tuple[str, ...]:

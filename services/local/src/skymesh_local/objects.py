@@ -52,6 +52,39 @@ class Sight(NamedTuple):
         return not self.channel or channel == self.channel
 
 
+class Seen(NamedTuple):
+    """What somebody sees of one stock.
+
+    Attributes
+    ----------
+    sight
+        Who looks.
+    alerts, points
+        Ids of the alerts, and of the points, that may be seen.
+    """
+
+    sight: Sight
+    alerts: frozenset[Digest]
+    points: frozenset[Digest]
+
+    @classmethod
+    def of(cls, arrivals: Iterable[Arrival], sight: Sight) -> Seen:
+        """Return what is seen of a stock with these arrivals."""
+        rows = list(arrivals)
+        points = {point.id: point.labels for row in rows for point in row.alert.points}
+        return cls(
+            sight,
+            frozenset(row.alert.id for row in rows if sight.sees(row.trigger_labels)),
+            frozenset(id_ for id_, labels in points.items() if sight.sees(labels)),
+        )
+
+    def includes(self, alert: Digest, state: State | None) -> bool:
+        """Return whether what was done with a state at an alert is seen: the alert, and all the points."""
+        if not self.sight.channel:
+            return True
+        return state is not None and alert in self.alerts and self.points.issuperset(state.points)
+
+
 async def sight_of(store: Store, channel: str) -> Sight:
     """Return what a channel may see; without one, what the operator sees.
 

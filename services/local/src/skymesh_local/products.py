@@ -21,14 +21,64 @@ from skymesh.runtime.guard import guarded
 from skymesh.store.store import Keys, Store
 from skymesh.units.unit import ObjectView, ProductFile
 from skymesh_local.curves import points_of_view, tabulated
+from skymesh_local.report.page import PAGE_NAME
+from skymesh_local.settings import STORE_NAME
 from skymesh_local.spool import SpooledViews
 from skymesh_t3.views import object_view
 
 T = TypeVar("T")
 
 
+class Names:
+    """The names of files in a run's folder, each of which is one maker's.
+
+    Parameters
+    ----------
+    folder
+        The run's folder.
+    plan
+        The job, whose reactions have folders there.
+    store_file
+        The store, which may lie there.
+    """
+
+    def __init__(self, folder: Path, plan: JobPlan, store_file: Path) -> None:
+        self._folder = folder
+        self._reactions = {reaction.name for channel in plan.channels for reaction in channel.reactions}
+        self._stores = {(folder / STORE_NAME).resolve(), store_file.resolve()}
+        self._takers: dict[PurePosixPath, str] = {}
+
+    def take(self, name: str, summary: str) -> Path:
+        """Return where a summary writes its file of a name, which is its own from now on.
+
+        Raises
+        ------
+        ValueError
+            If it would lie elsewhere, or over a file of the run or of a summary.
+        """
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.name:
+            raise ValueError(f"a product lies in the run's folder, not at {name!r}")
+        if any(part.startswith(".") for part in path.parts) or self._is_reserved(path):
+            raise ValueError(f"{name!r} is kept for the run's own files")
+        if path in self._takers:
+            raise ValueError(f"{name!r} was already made by {self._takers[path]}")
+        self._takers[path] = summary
+        return self._folder / path
+
+    def _is_reserved(self, path: PurePosixPath) -> bool:
+        """Return whether a name is the page's, in a reaction's folder, or the store's or a file beside it."""
+        first = (self._folder / path.parts[0]).resolve()
+        is_store = any(
+            first in {store, store.with_name(f"{store.name}.cutouts")}
+            or str(first).startswith(f"{store}-")  # SQLite's own: -wal, -shm, -journal
+            for store in self._stores
+        )
+        return is_store or path.parts[0] in {PAGE_NAME, *self._reactions}
+
+
 async def write_products(
-    store: Store, run: Run, plan: JobPlan, folder: Path, views: SpooledViews
+    store: Store, run: Run, plan: JobPlan, names: Names, views: SpooledViews
 ) -> tuple[str, ...]:
     """Write what every summary of the job makes into the run's folder; return the files' names.
 
@@ -41,17 +91,17 @@ async def write_products(
     UnitFailedError
         If a summary fails.
     """
-    names: list[str] = []
+    made: list[str] = []
     for summary in plan.summaries:
         watch = Stopwatch()
-        products = await _products(store, run, plan, summary, folder, views)
+        products = await _products(store, run, plan, summary, names, views)
         lines = [Line(summary.name, "", (product.name,), "ok") for product in products]
         journalist = Journalist(run.id, "t3", 0, 0, 0)
         ref = summary.summary.ref
         entry = journalist.entry("", summary.name, ref, lines, watch.started_utc, watch.seconds())
         await store.write([*products, entry])
-        names += [product.name for product in products]
-    return tuple(names)
+        made += [product.name for product in products]
+    return tuple(made)
 
 
 async def newest_views(store: Store, run: Digest, channels: Iterable[str]) -> AsyncIterator[ObjectView]:
@@ -76,16 +126,16 @@ _NO_LOG = Digest(bytes(DIGEST_SIZE))
 
 
 async def _products(
-    store: Store, run: Run, plan: JobPlan, summary: SummaryPlan, folder: Path, views: SpooledViews
+    store: Store, run: Run, plan: JobPlan, summary: SummaryPlan, names: Names, views: SpooledViews
 ) -> list[Product]:
     own = views.of(summary.channels)
     unit = summary.summary.unit
     asked = _told(summary, lambda: frozenset((view.channel, view.stock) for view in unit.with_curve(own)))
     if not asked:
-        return _told(summary, functools.partial(_write, run, summary, own, folder))
+        return _told(summary, functools.partial(_write, run, summary, own, names))
     with SpooledViews() as drawn:
         await drawn.fill(_with_curves(store, plan, own, asked))
-        return _told(summary, functools.partial(_write, run, summary, drawn.of(summary.channels), folder))
+        return _told(summary, functools.partial(_write, run, summary, drawn.of(summary.channels), names))
 
 
 async def _with_curves(
@@ -107,14 +157,11 @@ def _told(summary: SummaryPlan, call: Callable[[], T]) -> T:
     return said
 
 
-def _write(run: Run, summary: SummaryPlan, views: Iterable[ObjectView], folder: Path) -> list[Product]:
+def _write(run: Run, summary: SummaryPlan, views: Iterable[ObjectView], names: Names) -> list[Product]:
     labels = tuple(sorted(summary.labels))
     made = summary.summary.unit.summarise(summary.name, views)
-    return [_written(run, product, folder, labels) for product in made]
+    return [_written(run, product, names.take(product.name, summary.name), labels) for product in made]
 
 
-def _written(run: Run, product: ProductFile, folder: Path, labels: tuple[str, ...]) -> Product:
-    path = PurePosixPath(product.name)
-    if path.is_absolute() or ".." in path.parts or not path.name:
-        raise ValueError(f"a product lies in the run's folder, not at {product.name!r}")
-    return Product(run.id, product.name, *write_whole(folder / path, product.content), labels)
+def _written(run: Run, product: ProductFile, path: Path, labels: tuple[str, ...]) -> Product:
+    return Product(run.id, product.name, *write_whole(path, product.content), labels)

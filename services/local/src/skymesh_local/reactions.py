@@ -7,13 +7,20 @@ from typing import Any
 from skymesh.model.ids import Digest
 from skymesh.model.reaction import Intent, Place, Receipt
 from skymesh.model.run import Run
+from skymesh.model.state import State
 from skymesh.store.store import Store
-from skymesh_local.objects import Sight, plain_entry
+from skymesh_local.objects import Seen, Sight, arrivals_of, plain_entry
 
 
 async def intents_of(store: Store, sight: Sight, **key: Any) -> list[Intent]:
-    """Return the intents with some values of their columns that a channel may see: its own."""
-    return [intent async for intent in store.scan(Intent, **key) if sight.is_own(intent.channel)]
+    """Return the intents with some values of their columns that a channel may see: its own.
+
+    Where other jobs of its name granted it less, only those of states that all of them let it see.
+    """
+    own = [intent async for intent in store.scan(Intent, **key) if sight.is_own(intent.channel)]
+    seen = {stock: Seen.of(await arrivals_of(store, stock), sight) for stock in {i.stock for i in own}}
+    states = {id_: await store.get(State, id=id_) for id_ in {i.state for i in own}}
+    return [i for i in own if seen[i.stock].includes(i.alert, states[i.state])]
 
 
 async def reactions_of(store: Store, stock: str, sight: Sight) -> list[dict[str, Any]]:

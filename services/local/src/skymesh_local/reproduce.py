@@ -45,7 +45,7 @@ async def reproduce(store: Store, text: str) -> Reproduction:
     Raises
     ------
     SettingsError
-        If the id is no result's, or the unit is not installed in the recorded version.
+        If the id is no result's, or the unit is not installed, or asks for other inputs than it was given.
     """
     kind, id_ = parse_id(text)
     if kind != "result":
@@ -91,14 +91,41 @@ async def _execute(store: Store, result: Result, unit: Analyser) -> Finished:
     given: dict[str, Any] = {}
     for hint in signature.hints:
         if hint.kind is not InputKind.RANDOM:
-            entry = result.inputs[hint.name]
-            if hint.kind is InputKind.RESULT and not hint.is_optional and entry[2] != "ok":
-                return Finished("missing", result.reason, None, 0.0)
+            entry = _entry(result, hint)
             if entry[0] == "absent" and not hint.is_optional:
+                return Finished("missing", result.reason, None, 0.0)
+            if hint.kind is InputKind.RESULT and not hint.is_optional and entry[2] != "ok":
                 return Finished("missing", result.reason, None, 0.0)
             given[hint.name] = await _argument(store, result, hint, entry, materials)
     random = tuple(hint.name for hint in signature.hints if hint.kind is InputKind.RANDOM)
     return execute(Task(result.id, unit, signature.makes, given, random))
+
+
+# The tag of each kind of input as it was recorded; what may be absent is tagged so.
+_TAGS = {
+    InputKind.STATE: "state", InputKind.POINTS: "points", InputKind.CURVE: "curve",
+    InputKind.POINT: "point", InputKind.POSITION: "position", InputKind.CUTOUTS: "cutouts",
+    InputKind.RESULT: "result", InputKind.ALL_RESULTS: "results",
+    InputKind.CATALOGUE: "catalogue", InputKind.ALL_CATALOGUES: "catalogues",
+}  # fmt: skip
+
+
+def _entry(result: Result, hint: Hint) -> InputEntry:
+    """Return what was recorded under the name of an input.
+
+    Raises
+    ------
+    SettingsError
+        If the installed unit asks for something else than the one that ran.
+    """
+    entry = result.inputs.get(hint.name)
+    if entry is None or entry[0] not in {_TAGS[hint.kind], "absent"}:
+        recorded = ", ".join(f"{name} ({entry[0]})" for name, entry in result.inputs.items()) or "nothing"
+        raise SettingsError(
+            f"{result.ref.unit} now asks for {hint.name} ({_TAGS[hint.kind]}); it was given {recorded}",
+            where=f"result:{result.id.hex()}",
+        )
+    return entry
 
 
 async def _argument(
@@ -154,7 +181,7 @@ async def _catalogue(store: Store, id_: Digest) -> Catalogue:
     record = await store.get(ResourceRecord, id=id_)
     if record is None:
         raise NotFoundError(
-            "the recorded catalogue is not known to the store", where=f"catalogue {id_.hex()}"
+            "the recorded catalogue is not known to the store", where=f"catalogue:{id_.hex()}"
         )
     catalogue = Catalogue.open(Path(record.path))
     if catalogue.digest != id_:

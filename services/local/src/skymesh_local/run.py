@@ -23,15 +23,15 @@ from skymesh_ingest.reading import Container, Unreadable
 from skymesh_local.app import Embedded, open_embedded, run_tiers, schemas_of
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
+from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
-from skymesh_local.products import newest_views, write_products
+from skymesh_local.products import Names, newest_views, write_products
 from skymesh_local.registry import register_job
 from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
-from skymesh_local.settings import OUT, RunSettings, store_path
+from skymesh_local.settings import OUT, STORE_NAME, RunSettings, store_path
 from skymesh_local.spool import SpooledViews
 
-STORE_NAME = "store.db"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -150,7 +150,8 @@ async def _run(
             published=published,
             dead=dead,
         )
-        if await embedded.store.get(Run, id=run.id) is None:
+        is_new = await embedded.store.get(Run, id=run.id) is None
+        if is_new:
             # The account first: a run that is there has all of it.
             await (intake.account(run.id) if replayed is None else copy_account(embedded, replayed, run.id))
             await journal_intake(embedded, run)
@@ -159,11 +160,14 @@ async def _run(
     summary = await embedded.store.get(RunSummary, run=run.id)
     if summary is None:
         await _run_tiers(settings, plan, run, folder, embedded)
+    if not is_new:
+        await write_messages_anew(embedded.store, run.id, folder)
+    file = _store_file(settings, folder)
     with SpooledViews() as views:
         newest = newest_views(embedded.store, run.id, (channel.name for channel in plan.channels))
         if plan.summaries:
             await views.fill(newest)
-        products = await write_products(embedded.store, run, plan, folder, views)
+        products = await write_products(embedded.store, run, plan, Names(folder, plan, file), views)
         if summary is None:
             # First byte read to last commit.
             seconds = round(time.perf_counter() - start, 3)
@@ -171,7 +175,6 @@ async def _run(
             await embedded.store.write([summary])
         if not plan.summaries:
             await views.fill(newest)
-        file = _store_file(settings, folder)
         await write_page(embedded.store, run, plan, summary.numbers, views, folder, file)
     get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
     return Finished(summary.numbers, folder, products, _messages(plan, folder), folder / PAGE_NAME)

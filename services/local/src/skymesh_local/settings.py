@@ -13,6 +13,9 @@ from skymesh.runtime.loop import BATCH_RECORDS
 OUT = Path("skymesh-out")
 """Where runs put their files unless they are told."""
 
+STORE_NAME = "store.db"
+"""The store in a run's folder, unless another is named."""
+
 REGISTRY_VARIABLE = "SKYMESH_SCHEMA_REGISTRY"
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from skymesh.model.alert import Arrival
-from skymesh.model.execution import JournalEntry, Line, Result
+from skymesh.model.execution import JournalEntry, Line, Result, SettledResult
 from skymesh.model.ids import Digest
+from skymesh.model.position import Position
 from skymesh.model.run import Run
 from skymesh.model.state import State, StateLink
 from skymesh.store.store import Store
 from skymesh.surveys import registry
 from skymesh_local.objects import (
+    Seen,
     Sight,
     arrivals_of,
     describe_alert,
@@ -53,7 +55,7 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
     if not seen and not points:
         raise unseen(name)
     links = await state_links(store, stock)
-    states, results = await _states(store, links, sight)
+    states, results = await _states(store, links, Seen.of(arrivals, sight))
     return {
         "stock": stock,
         "channel": sight.channel or None,
@@ -81,42 +83,42 @@ async def _arrivals(store: Store, name: str) -> tuple[str, list[Arrival]]:
 
 
 async def _states(
-    store: Store, links: list[tuple[Run, StateLink]], sight: Sight
+    store: Store, links: list[tuple[Run, StateLink]], seen: Seen
 ) -> tuple[list[dict[str, Any]], dict[Digest, Result]]:
     """Return the states that channels reached, with the ids of their results, and the results."""
-    results: dict[tuple[Digest, str, Digest], dict[str, str]] = {}
-    ids: dict[Digest, None] = {}
+    results: dict[tuple[Digest, Position, str, Digest], dict[str, SettledResult]] = {}
     async for run, settled in settled_of(store, links):
         for channel, by_state in settled.results.items():
-            if sight.is_own(channel):
-                for state, by_instance in by_state.items():
-                    told = {name: f"result:{result.id.hex()}" for name, result in by_instance.items()}
-                    results[run.id, channel, state] = told
-                    ids.update(dict.fromkeys(result.id for result in by_instance.values()))
-    states = []
+            for id_, by_instance in by_state.items():
+                results[run.id, settled.position, channel, id_] = by_instance
+    states: list[dict[str, Any]] = []
+    ids: dict[Digest, None] = {}
     for run, link in links:
         for channel, reached in link.emitted.items():
-            if sight.is_own(channel):
-                states += [await _state(store, run, link, channel, id_, results) for id_ in reached]
+            for id_ in reached if seen.sight.is_own(channel) else ():
+                state = await store.get(State, id=id_)
+                if seen.includes(link.alert, state):
+                    by_instance = results.get((run.id, link.position, channel, id_), {})
+                    states.append(_state(run, link, channel, id_, state, by_instance))
+                    ids.update(dict.fromkeys(result.id for result in by_instance.values()))
     return states, await results_by_id(store, ids)
 
 
-async def _state(
-    store: Store,
+def _state(
     run: Run,
     link: StateLink,
     channel: str,
     id_: Digest,
-    results: dict[tuple[Digest, str, Digest], dict[str, str]],
+    state: State | None,
+    results: dict[str, SettledResult],
 ) -> dict[str, Any]:
-    state = await store.get(State, id=id_)
     return {
         "id": f"state:{id_.hex()}",
         "run": f"run:{run.id.hex()}",
         "channel": channel,
         "alert": f"alert:{link.alert.hex()}",
         "points": [] if state is None else [f"point:{point.hex()}" for point in state.points],
-        "results": results.get((run.id, channel, id_), {}),
+        "results": {name: f"result:{result.id.hex()}" for name, result in results.items()},
     }
 
 

@@ -7,20 +7,24 @@ from typing import Any
 
 from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
-from skymesh.model.execution import JournalEntry, Result, count_lines
+from skymesh.model.execution import JournalEntry, count_lines
 from skymesh.model.ids import Digest, parse_id
-from skymesh.model.run import ConfigRecord, DeadLetter, JobRecord, Product, Run, SourceCount
-from skymesh.model.state import State
+from skymesh.model.run import (
+    ConfigRecord,
+    DeadLetter,
+    JobRecord,
+    Product,
+    ResourceRecord,
+    Run,
+    SourceCount,
+)
 from skymesh.store.store import Store
+from skymesh_local.lineage import result_lineage, results_lineage, results_of, state_lineage
 from skymesh_local.objects import (
     Sight,
-    arrivals_of,
     describe_alert,
     describe_point,
-    describe_result,
     plain,
-    points_of,
-    settled_of,
     sight_of,
     state_links,
     unseen,
@@ -47,85 +51,6 @@ async def trace(store: Store, text: str, channel: str) -> dict[str, Any]:
     return told
 
 
-async def _result(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
-    result = await store.get(Result, id=id_)
-    if result is None:
-        return None
-    config = await store.get(ConfigRecord, id=result.ref.config)
-    built_on = [await _result(store, source, sight) for source in results_of(result)]
-    states = [await _state(store, state, sight) for state in states_of(result)]
-    if None in states or None in built_on:
-        return None
-    return {
-        **describe_result(result, sight),
-        "parameters": None if config is None else config.parameters,
-        "built_on": built_on,
-        "states": states,
-    }
-
-
-def states_of(result: Result) -> list[Digest]:
-    """Return the states that an execution was given, in one form or another."""
-    entries = [entry for entry in result.inputs.values() if entry[0] in {"state", "points", "curve"}]
-    return list(dict.fromkeys(Digest(entry[1]) for entry in entries))
-
-
-def results_of(result: Result) -> list[Digest]:
-    """Return the results that an execution builds on."""
-    found: dict[Digest, None] = {}
-    for tag, *rest in result.inputs.values():
-        if tag == "result":
-            found[Digest(rest[0])] = None
-        elif tag == "results":
-            found.update((Digest(id_), None) for _, id_, _ in rest[0])
-    return list(found)
-
-
-async def _state(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
-    state = await store.get(State, id=id_)
-    if state is None:
-        return None
-    points = await points_of(store, state)
-    if not sight.sees(label for point in points for label in point.labels):
-        return None
-    arrivals = await arrivals_of(store, state.stock)
-    links = await state_links(store, state.stock)
-    held = [
-        {
-            "run": f"run:{run.id.hex()}",
-            "channel": channel,
-            "alert": f"alert:{link.alert.hex()}",
-            "reached": id_ in link.emitted.get(channel, ()),
-        }
-        for run, link in links
-        for channel, states in link.states.items()
-        if id_ in states and sight.is_own(channel)
-    ]
-    results = [
-        {"channel": channel, "instance": name, "result": f"result:{r.id.hex()}", "outcome": r.outcome}
-        async for _, settled in settled_of(store, links)
-        for channel, by_state in settled.results.items()
-        if sight.is_own(channel)
-        for name, r in by_state.get(id_, {}).items()
-    ]
-    return {
-        "id": f"state:{id_.hex()}",
-        "stock": state.stock,
-        "held_at": held,
-        "results": results,
-        "points": [{**describe_point(p), "packets": _packets(p.id, arrivals, sight)} for p in points],
-    }
-
-
-def _packets(point: Digest, arrivals: list[Arrival], sight: Sight) -> list[dict[str, Any]]:
-    """Return the alerts that brought a point, with their files; only those that may be seen."""
-    return [
-        {"alert": f"alert:{arrival.alert.id.hex()}", "packet": str(arrival.alert.source)}
-        for arrival in arrivals
-        if sight.sees(arrival.trigger_labels) and any(p.id == point for p in arrival.alert.points)
-    ]
-
-
 async def _reaction(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
     intents = await intents_of(store, sight, id=id_)
     if not intents:
@@ -133,9 +58,16 @@ async def _reaction(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] |
     config = await store.get(ConfigRecord, id=intents[0].ref.config)
     told = []
     for intent in intents:
-        given = [await _result(store, result, sight) for result, _ in intent.results.values()]
-        state = await _state(store, intent.state, sight)
-        told.append({**await describe_intent(store, intent), "from": state, "given": given})
+        given = [result for result, _ in intent.results.values()]
+        earlier = [result for result in results_of(intent.inputs) if result not in given]
+        told.append(
+            {
+                **await describe_intent(store, intent),
+                "from": await state_lineage(store, intent.state, sight),
+                "given": await results_lineage(store, given, sight),
+                "earlier": await results_lineage(store, earlier, sight),
+            }
+        )
     return {
         "id": f"reaction:{id_.hex()}",
         "parameters": None if config is None else config.parameters,
@@ -203,6 +135,19 @@ def _units(resolved: Any, place: str = "") -> list[tuple[str, Any]]:
     for key, value in resolved.items():
         found += _units(value, f"{place}.{key}")
     return found
+
+
+async def _catalogue(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    """Return where a catalogue lay, and the jobs that use it; a channel sees those of its own jobs."""
+    record = await store.get(ResourceRecord, id=id_)
+    uses = []
+    async for job in store.scan(JobRecord):
+        names = [n for n, spec in job.resolved.get("resources", {}).items() if spec["catalogue"] == id_]
+        if names and (not sight.channel or sight.channel in job.resolved["channels"]):
+            uses.append({"job": f"job:{job.id.hex()}", "name": job.name, "as": names})
+    if record is None or not uses:
+        return None
+    return {"id": f"catalogue:{id_.hex()}", "kind": record.kind, "path": record.path, "used_by": uses}
 
 
 async def _job(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
@@ -296,12 +241,13 @@ async def _cutout(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | N
 _TRACES: dict[str, Callable[[Store, Digest, Sight], Awaitable[dict[str, Any] | None]]] = {
     "alert": _alert,
     "point": _point,
-    "state": _state,
-    "result": _result,
+    "state": state_lineage,
+    "result": result_lineage,
     "reaction": _reaction,
     "config": _config,
     "job": _job,
     "run": _run,
     "journal": _journal,
     "cutout": _cutout,
+    "catalogue": _catalogue,
 }

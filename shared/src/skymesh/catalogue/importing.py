@@ -115,7 +115,7 @@ def _fill(folder: Path, runs: Runs, name: str) -> None:
     types = {field.name: field.type for field in schema if field.name != INDEX}
     said = _properties(name, runs, tiles)
     digest = content_digest(folder, tiles, types, runs.source.position)
-    hats.write_properties(folder, said | {hats.DIGEST: text_id("digest", digest)})
+    hats.write_properties(folder, said | {hats.DIGEST: text_id("catalogue", digest)})
 
 
 def _cut(counts: Integers) -> Iterator[Tile]:
