@@ -65,7 +65,7 @@ def test_what_is_no_catalogue_is_told_in_one_line(tmp_path, made):
         (
             "partition_info.csv",
             "\n0,",
-            "\n0,0\n0,",
+            "\n0,0,1,x\n0,",
             "partition_info.csv: .* overlap|Npix=0.parquet: is missing",
         ),
     ],
@@ -97,12 +97,31 @@ def test_a_catalogue_without_its_index_is_none(made):
 
 
 def test_changed_rows_are_found_by_verifying(made):
-    path = made.path / made.tiles[0].path
-    table = pq.read_table(path)
-    changed = table.set_column(table.column_names.index("mag"), "mag", [[17]])
-    pq.write_table(changed, path)
+    opened = Catalogue.open(made.path)
+    rewrite(made.path / made.tiles[0].path)
     with pytest.raises(InvariantError, match=r"/made: these are not the rows that were imported$"):
-        Catalogue.open(made.path).verify()
+        opened.verify()
+
+
+def rewrite(path) -> None:
+    table = pq.read_table(path)
+    changed = table.set_column(table.column_names.index("mag"), "mag", [[17] * table.num_rows])
+    pq.write_table(changed, path)
+
+
+def test_rows_that_were_rewritten_do_not_pass_for_those_that_were_imported(made):
+    path = made.path / made.tiles[0].path
+    rewrite(path)
+    with pytest.raises(SettingsError, match=rf"{path.name}: was changed after the import, from \d+ to \d+"):
+        Catalogue.open(made.path)
+
+
+def test_rows_that_were_rewritten_since_are_told_when_they_are_first_read(made):
+    path = made.path / made.tiles[0].path
+    opened = Catalogue.open(made.path)
+    rewrite(path)
+    with pytest.raises(InvariantError, match=rf"{path.name}: .*this is not the file that was imported$"):
+        opened.cone_search([0.0], [0.0], 180 * 3600)
 
 
 def test_damaged_and_vanished_files_stop_a_search(made):

@@ -3,17 +3,19 @@
 ::
 
     hats.properties                           key=value lines: name, columns of position and index
-    partition_info.csv                        a line for every tile
+    partition_info.csv                        a line for every tile, with the size and digest of its file
     dataset/_common_metadata                  the columns
     dataset/Norder=k/Dir=d/Npix=n.parquet     the rows of HEALPix tile n of order k; d = n - n mod 10000
 
 Facts: IVOA Note "HATS: A Standard for the Hierarchical Adaptive Tiling Scheme", and the documentation of the
-hats package. To the properties the mesh adds ``skymesh_digest``, the digest of the content.
+hats package. To the properties the mesh adds ``skymesh_digest``, the digest of the content, and to the tiles
+what tells whether their files are still those that were imported.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -33,7 +35,8 @@ SCHEMA: Final = Path("dataset", "_common_metadata")
 IMPORT: Final = "make one with skymesh catalogue import"
 
 _TILES_IN_FOLDER: Final = 10_000
-_TILE_COLUMNS: Final = ("Norder", "Npix")
+_TILE_COLUMNS: Final = ("Norder", "Npix", "skymesh_bytes", "skymesh_blake2b")
+_DIGEST_BYTES: Final = 16
 _NEEDED: Final = ("obs_collection", "hats_col_ra", "hats_col_dec", "hats_nrows")
 
 
@@ -44,10 +47,14 @@ class Tile(NamedTuple):
     ----------
     order, pixel
         Which pixel, nested scheme.
+    size, file_digest
+        Bytes of its file and their digest (BLAKE2b, 128 bits, hexadecimal), once it is written.
     """
 
     order: int
     pixel: int
+    size: int = 0
+    file_digest: str = ""
 
     @property
     def start(self) -> int:
@@ -102,11 +109,25 @@ def read_properties(folder: Path) -> dict[str, str]:
 
 
 def write_tiles(folder: Path, tiles: Iterable[Tile]) -> None:
-    """Write the list of tiles."""
+    """Write the list of tiles, whose files are there."""
     with (folder / TILES).open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(_TILE_COLUMNS)
-        writer.writerows(tiles)
+        for tile in tiles:
+            path = folder / tile.path
+            writer.writerow(tile._replace(size=path.stat().st_size, file_digest=digest_of_file(path)))
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the digest of a tile's file, as the list of tiles has it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)).hexdigest()
 
 
 def read_tiles(folder: Path) -> tuple[Tile, ...]:
@@ -115,7 +136,7 @@ def read_tiles(folder: Path) -> tuple[Tile, ...]:
     Raises
     ------
     SettingsError
-        If it is missing or damaged, a tile's file is missing, or tiles overlap.
+        If it is missing or damaged, a tile's file is missing or of another size, or tiles overlap.
     """
     path = folder / TILES
     try:
@@ -131,13 +152,23 @@ def read_tiles(folder: Path) -> tuple[Tile, ...]:
         if tile.stop > after.start:
             raise SettingsError(f"{tile.path} and {after.path} overlap", where=str(path))
     for tile in tiles:
-        if not (folder / tile.path).is_file():
-            raise SettingsError("is missing", where=str(folder / tile.path))
+        _check_size(folder, tile)
     return tuple(tiles)
 
 
+def _check_size(folder: Path, tile: Tile) -> None:
+    path = folder / tile.path
+    if not path.is_file():
+        raise SettingsError("is missing", where=str(path))
+    size = path.stat().st_size
+    if size != tile.size:
+        problem = f"was changed after the import, from {tile.size} to {size} bytes; {IMPORT}"
+        raise SettingsError(problem, where=str(path))
+
+
 def _tile(line: Mapping[str, str]) -> Tile:
-    tile = Tile(int(line["Norder"]), int(line["Npix"]))
+    order, pixel, size, digest = (line[name] for name in _TILE_COLUMNS)
+    tile = Tile(int(order), int(pixel), int(size), digest)
     if not 0 <= tile.order <= ORDER or not 0 <= tile.pixel < BASE_PIXELS << 2 * tile.order:
         raise ValueError(f"there is no pixel {tile.pixel} of order {tile.order}")
     return tile
