@@ -17,6 +17,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import itertools
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -94,8 +95,8 @@ def read_properties(folder: Path) -> dict[str, str]:
         raise SettingsError(f"is no catalogue, for it has no {PROPERTIES[0]}; {IMPORT}", where=str(folder))
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"cannot be read: {error}", where=str(path)) from error
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"cannot be read: {reason_of(error)}", where=str(path)) from error
     said = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith(("#", "!")))
     properties = {key.strip(): value.strip() for key, value in said.items()}
     for key in _NEEDED:
@@ -146,8 +147,8 @@ def read_tiles(folder: Path) -> tuple[Tile, ...]:
             if missing:
                 raise SettingsError(f"has no column {', '.join(missing)}; {IMPORT}", where=str(path))
             tiles = sorted((_tile(line) for line in reader), key=lambda tile: tile.start)
-    except (OSError, ValueError, TypeError) as error:
-        raise SettingsError(f"cannot be read: {error}", where=str(path)) from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise SettingsError(f"cannot be read: {reason_of(error)}", where=str(path)) from error
     for tile, after in itertools.pairwise(tiles):
         if tile.stop > after.start:
             raise SettingsError(f"{tile.path} and {after.path} overlap", where=str(path))
@@ -166,9 +167,21 @@ def _check_size(folder: Path, tile: Tile) -> None:
         raise SettingsError(problem, where=str(path))
 
 
-def _tile(line: Mapping[str, str]) -> Tile:
-    order, pixel, size, digest = (line[name] for name in _TILE_COLUMNS)
-    tile = Tile(int(order), int(pixel), int(size), digest)
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read, without the places that an error of the system names."""
+    if isinstance(error, UnicodeDecodeError):
+        return "no UTF-8 text"
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else " ".join(str(error).split())
+
+
+def _tile(line: Mapping[str, str | None]) -> Tile:
+    values = [line[name] or "" for name in _TILE_COLUMNS]
+    *numbers, digest = values
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise ValueError(f"this is no tile: {','.join(values)}")
+    order, pixel, size = map(int, numbers)
+    tile = Tile(order, pixel, size, digest)
     if not 0 <= tile.order <= ORDER or not 0 <= tile.pixel < BASE_PIXELS << 2 * tile.order:
         raise ValueError(f"there is no pixel {tile.pixel} of order {tile.order}")
     return tile
@@ -196,4 +209,4 @@ def read_schema(folder: Path) -> pa.Schema:
     try:
         return pq.read_schema(path)
     except (OSError, pa.ArrowException) as error:
-        raise SettingsError(f"cannot be read: {error}", where=str(path)) from error
+        raise SettingsError(f"cannot be read: {reason_of(error)}", where=str(path)) from error
