@@ -6,7 +6,9 @@ import sys
 
 import pytest
 
+from skymesh.errors import SettingsError
 from skymesh.units import installed
+from skymesh_local.printing import print_units
 from support.plugins import write_distribution
 
 UNIT = """
@@ -71,3 +73,55 @@ def test_a_module_that_the_unit_does_not_use_is_no_part_of_it(digest):
 
 def test_the_filters_take_in_their_shared_cuts():
     assert "skymesh_t0.units.decent_cuts" in installed._modules_of(installed.load("DecentFilter"))
+
+
+BROKEN = {
+    "Missing": "import no_such_module",
+    "Unfinished": "class Unfinished(",
+    "Unnamed": "made = unheard_of",
+    "Fails": "raise RuntimeError('no\\nlicence')",
+    "Leaves": "raise SystemExit(3)",
+}
+
+
+@pytest.fixture
+def broken(tmp_path, monkeypatch):
+    """Units whose modules cannot be imported, and one that can."""
+    for name, text in BROKEN.items():
+        write_distribution(tmp_path, f"broken_{name.lower()}", text, {installed.GROUP: {name: name}})
+    fine = """
+        from skymesh.units import Analyser
+        class Fine(Analyser):
+            "Is fine."
+            version = "1"
+    """
+    write_distribution(tmp_path, "zz_fine", fine, {installed.GROUP: {"ZZFine": "Fine"}})
+    monkeypatch.syspath_prepend(tmp_path)
+    _forget()
+    yield
+    monkeypatch.undo()
+    _forget()
+
+
+@pytest.mark.parametrize("name, problem", [
+    ("Missing", "ModuleNotFoundError: No module named 'no_such_module'"),
+    ("Unfinished", "SyntaxError: '(' was never closed"),
+    ("Unnamed", "NameError: name 'unheard_of' is not defined"),
+    ("Fails", "RuntimeError: no licence"),
+    ("Leaves", "SystemExit: 3"),
+])  # fmt: skip
+@pytest.mark.usefixtures("broken")
+def test_a_module_that_cannot_be_imported_is_one_line_whatever_it_raises(name, problem):
+    with pytest.raises(SettingsError) as caught:
+        installed.load(name)
+    assert str(caught.value).startswith(f"unit {name!r} cannot be imported: {problem}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("broken")
+def test_broken_units_are_told_on_their_lines_beside_the_others(capsys):
+    print_units("")
+    lines = capsys.readouterr().out.splitlines()
+    for name in BROKEN:
+        assert any(line.startswith(f"{name} ") and "cannot be imported" in line for line in lines)
+    assert any(line.split() == ["ZZFine", "Is", "fine."] for line in lines)

@@ -46,8 +46,9 @@ def load(name: str) -> type[Unit]:
         raise SettingsError(f"there is no unit {name!r}{hint}")
     try:
         unit = points[name].load()
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"unit {name!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # somebody's module may do anything when it is imported
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SettingsError(f"unit {name!r} cannot be imported: {problem}") from error
     if not (isinstance(unit, type) and issubclass(unit, Unit)):
         raise SettingsError(f"unit {name!r} is no subclass of skymesh.units.Unit")
     if not isinstance(getattr(unit, "version", None), str):
