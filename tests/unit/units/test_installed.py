@@ -8,6 +8,7 @@ import pytest
 
 from skymesh.errors import SettingsError
 from skymesh.units import installed
+from skymesh.units.source import sources_of
 from skymesh_local.printing import print_units
 from support.plugins import write_distribution
 
@@ -38,7 +39,9 @@ def digest(tmp_path, monkeypatch):
         package.mkdir(parents=True)
         sources = {"own": UNIT, "shared": SHARED, "formula": "LIMIT = 1.0\n", "other": "X = 1\n"} | changed
         for name, text in sources.items():
-            (package / f"{name}.py").write_text(text)
+            path = package / f"{name}.py"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
         write_distribution(folder, "made_up_dist", "", {"skymesh.units": {}})
         info = folder / "made_up_dist-1.0.dist-info" / "entry_points.txt"
         info.write_text("[skymesh.units]\nOwn = made_up.units.own:Own\n")
@@ -71,8 +74,47 @@ def test_a_module_that_the_unit_does_not_use_is_no_part_of_it(digest):
     assert digest(other="X = 2\n") == digest()
 
 
+@pytest.mark.parametrize("imports", [
+    "from made_up.units.other import X",
+    "from made_up.units.other import *",
+    "import made_up.units.other",
+    "from .other import X",
+    "from . import other",
+    "def late():\n    from .other import X",
+    "from .deep import Y",
+    "def late():\n    from .deep import Y",
+])  # fmt: skip
+def test_a_module_of_which_only_constants_are_used_is_part_of_the_unit(digest, imports):
+    own = f"{imports}\n{UNIT}"
+    sources = {"deep/__init__": "from ..other import X as Y\n"}
+    assert digest(own=own, other="X = 1\n", **sources) != digest(own=own, other="X = 2\n", **sources)
+
+
+def test_constants_of_the_package_itself_are_part_of_the_unit_that_takes_them(digest):
+    own = f"from . import LIMIT\n{UNIT}"
+    assert digest(own=own, __init__="LIMIT = 1\n") != digest(own=own, __init__="LIMIT = 2\n")
+    assert digest(__init__="LIMIT = 1\n") == digest(__init__="LIMIT = 2\n")
+
+
+def test_a_unit_in_a_module_of_no_package_is_that_module(tmp_path, monkeypatch):
+    unit = """
+        import json
+        import lonely_beside
+        from skymesh.units import Analyser
+        class Lonely(Analyser):
+            version = "1"
+    """
+    write_distribution(tmp_path, "lonely", unit, {installed.GROUP: {"Lonely": "Lonely"}})
+    (tmp_path / "lonely_beside.py").write_text("X = 1\n")
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        _forget()
+        assert set(sources_of(installed.load("Lonely"))) == {"lonely"}
+    _forget()
+
+
 def test_the_filters_take_in_their_shared_cuts():
-    assert "skymesh_t0.units.decent_cuts" in installed._modules_of(installed.load("DecentFilter"))
+    assert "skymesh_t0.units.decent_cuts" in sources_of(installed.load("DecentFilter"))
 
 
 BROKEN = {
