@@ -195,15 +195,17 @@ class _Planner:
             self._spec.name,
             tuple(c for c in channels if c is not None),
             tuple(s for s in summaries if s is not None),
-            self._resources,
+            {name: catalogue for name, catalogue in self._resources.items() if catalogue is not None},
         )
 
-    def _opened(self, folder: Path) -> dict[str, Catalogue]:
-        found = {}
+    def _opened(self, folder: Path) -> dict[str, Catalogue | None]:
+        """Return the catalogues; None for one that cannot be opened, which is told here alone."""
+        found: dict[str, Catalogue | None] = {}
         for name, spec in self._spec.resources.items():
             try:
                 found[name] = Catalogue.open(folder / spec.catalogue)
             except SettingsError as error:
+                found[name] = None
                 self._mistake(f"resources.{name}", str(error))
         return found
 
@@ -280,7 +282,7 @@ class _Planner:
         wires = {}
         for name, (configured, signature) in found.items():
             wires[name] = wiring.wires(f"{place}.{name}", specs[name], signature.hints, name)
-            self._check_inputs(f"{place}.{name}", configured.unit, wires[name])
+            wiring.check(f"{place}.{name}", configured.unit, wires[name])
         levels = self._levels(place, {n: {s for wire in w for s in wire.instances} for n, w in wires.items()})
         return tuple(
             Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
@@ -296,14 +298,10 @@ class _Planner:
         except SettingsError as error:
             self._mistake(place, str(error))
             return None
-        wires = Wiring(self._resources, {}, self._mistake).wires(place, spec, hints)
-        self._check_inputs(place, configured.unit, wires)
+        wiring = Wiring(self._resources, {}, self._mistake)
+        wires = wiring.wires(place, spec, hints)
+        wiring.check(place, configured.unit, wires)
         return Configured(configured.ref, configured.unit, wires)
-
-    def _check_inputs(self, place: str, unit: Unit, wires: tuple[Wire, ...]) -> None:
-        given = {wire.hint.name: wire.given for wire in wires if wire.given}
-        for problem in unit.problems(given):
-            self._mistake(place, problem)
 
     def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:
         try:

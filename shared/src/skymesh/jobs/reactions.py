@@ -112,8 +112,7 @@ class ReactionResolver:
             self._mistake(place, str(error))
             return None
         wires = self._wiring.wires(place, spec, hints)
-        for problem in configured.unit.problems({w.hint.name: w.given for w in wires if w.given}):
-            self._mistake(place, problem)
+        self._wiring.check(place, configured.unit, wires)
         once = spec.once or _usual(spec.to)
         return ReactionPlan(name, configured.ref, configured.unit, wires, condition, once, tuple(spec.to))
 
