@@ -137,7 +137,8 @@ def test_reactions_that_an_outlet_could_not_tell_apart_are_a_mistake():
     same = {"unit": "TellsAll", "when": "fit.x > 1"}
     (line,) = mistakes({"one": same, "two": same | {"when": "fit.x > 2"}})
     assert line == (
-        "job.yaml: channels.c.react.two: tells 'file' the same as 'one': the same unit and config"
+        "job.yaml: channels.c.react.two: tells 'file' the same as 'one': the same unit and config;"
+        " give one of them another config, such as a title"
     )
     apart = [same | {"config": {"text": "other"}}, same | {"once": "stock"}, {"unit": "Remembers"}]
     for other in apart:

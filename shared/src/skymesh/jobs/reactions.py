@@ -140,7 +140,8 @@ class ReactionResolver:
                 if other != reaction.name:
                     self._mistake(
                         f"{place}.{reaction.name}",
-                        f"tells {outlet!r} the same as {other!r}: the same unit and config",
+                        f"tells {outlet!r} the same as {other!r}: the same unit and config;"
+                        " give one of them another config, such as a title",
                     )
 
 
