@@ -222,3 +222,34 @@ def test_a_catalogue_that_is_not_in_the_job_is_told_once():
     assert caught.value.lines == (
         "job.yaml: channels.c.filter.inputs.galaxies: the job has no catalogue 'stars'",
     )
+
+
+def with_table(config, analyse, of=("c", "d")):
+    channels = {
+        name: {"access": ["ztf_public"], "filter": {"unit": "AcceptAll"}, "analyse": units}
+        for name, units in {"c": analyse, "d": {}}.items()
+    }
+    table = {"unit": "CandidateTable", "channels": list(of), "to": ["file"], "config": config}
+    return JobSpec.model_validate({"name": "job", "channels": channels, "summarise": {"t": table}})
+
+
+def test_a_column_that_no_channel_of_a_summary_has_is_a_mistake():
+    fit = {"fit": {"unit": "MakesFit"}}
+    assert plan_job(with_table({"only": "fit.x", "columns": ["fit.result"]}, fit), "job.yaml").summaries
+    with pytest.raises(JobError) as caught:
+        plan_job(with_table({"only": "fit.y"}, fit), "job.yaml")
+    assert caught.value.lines == ("job.yaml: summarise.t: only: fit has no 'y'; it has: x",)
+    with pytest.raises(JobError) as caught:
+        plan_job(with_table({"only": "fit.x"}, fit, of=("d",)), "job.yaml")
+    assert caught.value.lines[0].startswith("job.yaml: summarise.t: only: there is no column 'fit.x'; ")
+
+
+@pytest.mark.parametrize("analyse", [
+    {"fit": {"unit": "MakeFit"}},
+    {"fit": {"unit": "RiseOfScore"}, "score": {"unit": "ScoreOfRise"}},
+])  # fmt: skip
+def test_columns_of_a_channel_with_a_mistake_are_not_told_too(analyse):
+    with pytest.raises(JobError) as caught:
+        plan_job(with_table({"only": "fit.x"}, analyse), "job.yaml")
+    (line,) = caught.value.lines
+    assert line.startswith("job.yaml: channels.c.analyse")

@@ -188,7 +188,12 @@ class _Planner:
 
     def plan(self) -> JobPlan:
         channels = [self._channel(name, channel) for name, channel in self._spec.channels.items()]
-        summaries = [self._summary(name) for name in self._spec.summarise]
+        makes = {
+            channel.name.rpartition("/")[2]: {instance.name: instance.makes for instance in channel.instances}
+            for channel in channels
+            if channel is not None
+        }
+        summaries = [self._summary(name, makes) for name in self._spec.summarise]
         if self._mistakes:
             raise JobError(self._mistakes[0], lines=tuple(self._mistakes))
         return JobPlan(
@@ -284,6 +289,8 @@ class _Planner:
             wires[name] = wiring.wires(f"{place}.{name}", specs[name], signature.hints, name)
             wiring.check(f"{place}.{name}", configured.unit, wires[name])
         levels = self._levels(place, {n: {s for wire in w for s in wire.instances} for n, w in wires.items()})
+        if levels is None:
+            return None
         return tuple(
             Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
             for name, level in levels.items()
@@ -303,20 +310,20 @@ class _Planner:
         wiring.check(place, configured.unit, wires)
         return Configured(configured.ref, configured.unit, wires)
 
-    def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:
+    def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int] | None:
         try:
             order = list(
                 graphlib.TopologicalSorter({name: sorted(needs[name]) for name in needs}).static_order()
             )
         except graphlib.CycleError as error:
             self._mistake(place, f"these build on each other: {' → '.join(error.args[1])}")
-            return {}
+            return None
         levels: dict[str, int] = {}
         for name in order:
             levels[name] = 1 + max((levels[source] for source in needs.get(name, ())), default=-1)
         return levels
 
-    def _summary(self, name: str) -> SummaryPlan | None:
+    def _summary(self, name: str, makes: Mapping[str, Mapping[str, type[Result]]]) -> SummaryPlan | None:
         spec = self._spec.summarise[name]
         place = f"summarise.{name}"
         for index, channel in enumerate(spec.channels):
@@ -332,6 +339,11 @@ class _Planner:
         configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
         if configured is None:
             return None
+        # What a channel with a mistake makes is not known.
+        given = {channel: makes[channel] for channel in spec.channels if channel in makes}
+        if all(channel in given for channel in spec.channels):
+            for problem in configured.unit.problems(given):
+                self._mistake(place, problem)
         channels = tuple(f"{self._spec.name}/{channel}" for channel in spec.channels)
         return SummaryPlan(name, configured, channels, tuple(spec.to), labels)
 

@@ -39,7 +39,8 @@ class Unit(BaseModel):
         ----------
         given
             For each input that is met, by parameter: what meets it, by name. That is the catalogues
-            themselves, and the result types of instances.
+            themselves, and the result types of instances. For a summary: for each of its channels, the
+            result types of all instances.
         """
         return ()
 
