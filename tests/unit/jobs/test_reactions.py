@@ -171,3 +171,8 @@ def test_reactions_enter_the_id_of_the_job():
 
 def test_the_units_of_reactions_are_among_those_of_the_plan():
     assert "TellsAll" in {ref.unit for ref, _ in plan({"r": {"unit": "TellsAll"}}).units()}
+
+
+@pytest.mark.parametrize("told, text", [(True, "True"), (False, "False")])
+def test_a_condition_that_yaml_reads_as_a_flag_is_the_same_as_its_text(told, text):
+    assert only({"r": {"unit": "TellsAll", "when": told}}).when.text == text
