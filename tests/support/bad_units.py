@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from skymesh.units import (
     Analyser,
@@ -141,6 +143,50 @@ class StaysAway(Analyser):
         if not Path(self.flag).exists():
             raise TransientError("the service does not answer")
         return Answer(number=1)
+
+
+class Hurried(Analyser):
+    version = "1"
+    deadline_s = 0.3
+    diary: str = ""
+
+    def run(self) -> Answer:
+        _note(self)
+        return Answer(number=1)
+
+
+class Leisurely(Analyser):
+    """Its batch form takes longer than others may."""
+
+    version = "1"
+    pause_s: float = 0.0
+    diary: str = ""
+
+    def run_many(self, inputs: Sequence[Mapping[str, Any]]) -> Sequence[Result | Exception]:
+        _note(self)
+        time.sleep(self.pause_s)
+        return [Answer(number=2) for _ in inputs]
+
+
+class FailsTogether(Analyser):
+    """Gives up on many late in its time, and takes as long for one."""
+
+    version = "1"
+    deadline_s = 1.0
+
+    def run(self) -> Answer:
+        time.sleep(0.7)
+        return Answer(number=3)
+
+    def run_many(self, inputs: Sequence[Mapping[str, Any]]) -> Sequence[Result | Exception]:
+        time.sleep(0.7)
+        raise RuntimeError("not together")
+
+
+def _note(unit: Hurried | Leisurely) -> None:
+    if unit.diary:
+        with Path(unit.diary).open("a") as stream:
+            stream.write(f"{type(unit).__name__} ")
 
 
 class ExitingFilter(Filter):

@@ -216,6 +216,7 @@ BAD_TABLES = {
     "twice.csv": (b"ra,dec,ra\n1,2,3\n", "has two columns 'ra'"),
     "other.csv": (b"RA,dec\n1,2\n", "has no column 'ra'; there are: RA, dec"),
     "texts.csv": (b"ra,dec\n00:01:02,2\n", "column 'ra' holds no numbers, as degrees would be"),
+    "nowhere.csv": (b"ra,dec,n\n,2,1\n,,2\n", "none of its 2 rows has a position in ra and dec$"),
     "latin.csv": (b"ra,dec,n\n1,2,\xe5\n", "cannot be read: .*UTF8"),
     "table.dat": (b"ra dec\n", r"is neither a folder nor one of \.csv, "),
     "broken.parquet": (b"PAR1 and no more", "cannot be read: "),

@@ -60,12 +60,13 @@ def test_what_is_no_catalogue_is_told_in_one_line(tmp_path, made):
         ("hats.properties", "skymesh_digest=catalogue:", "skymesh_digest=x", "made: is no catalogue: "),
         ("hats.properties", "hats_nrows=2", "hats_nrows=two", "made: is no catalogue: "),
         ("partition_info.csv", "Norder", "order", "partition_info.csv: has no column Norder"),
-        ("partition_info.csv", "0,", "x,", "partition_info.csv: cannot be read: "),
+        ("partition_info.csv", "0,", "x,", r"partition_info.csv: cannot be read: this is no tile: x,\d+,"),
+        ("partition_info.csv", "\n0,", "\n0\n0,", "cannot be read: this is no tile: 0,,,$"),
         ("partition_info.csv", "0,", "0,9", "partition_info.csv: cannot be read: there is no pixel 9"),
         (
             "partition_info.csv",
             "\n0,",
-            "\n0,0\n0,",
+            "\n0,0,1,x\n0,",
             "partition_info.csv: .* overlap|Npix=0.parquet: is missing",
         ),
     ],
@@ -81,11 +82,14 @@ def test_a_missing_file_is_told_when_it_is_opened(made):
     path.unlink()
     with pytest.raises(SettingsError, match=rf"{path.name}: is missing$"):
         Catalogue.open(made.path)
+    (made.path / "partition_info.csv").write_bytes(b"\xff")
+    with pytest.raises(SettingsError, match=r"partition_info\.csv: cannot be read: no UTF-8 text$"):
+        Catalogue.open(made.path)
     (made.path / "partition_info.csv").unlink()
-    with pytest.raises(SettingsError, match=r"partition_info\.csv: cannot be read"):
+    with pytest.raises(SettingsError, match=r"partition_info\.csv: cannot be read: No such file"):
         Catalogue.open(made.path)
     (made.path / "dataset" / "_common_metadata").unlink()
-    with pytest.raises(SettingsError, match=r"_common_metadata: cannot be read"):
+    with pytest.raises(SettingsError, match=r"_common_metadata: cannot be read: No such file or directory$"):
         Catalogue.open(made.path)
 
 
@@ -97,12 +101,31 @@ def test_a_catalogue_without_its_index_is_none(made):
 
 
 def test_changed_rows_are_found_by_verifying(made):
-    path = made.path / made.tiles[0].path
-    table = pq.read_table(path)
-    changed = table.set_column(table.column_names.index("mag"), "mag", [[17]])
-    pq.write_table(changed, path)
+    opened = Catalogue.open(made.path)
+    rewrite(made.path / made.tiles[0].path)
     with pytest.raises(InvariantError, match=r"/made: these are not the rows that were imported$"):
-        Catalogue.open(made.path).verify()
+        opened.verify()
+
+
+def rewrite(path) -> None:
+    table = pq.read_table(path)
+    changed = table.set_column(table.column_names.index("mag"), "mag", [[17] * table.num_rows])
+    pq.write_table(changed, path)
+
+
+def test_rows_that_were_rewritten_do_not_pass_for_those_that_were_imported(made):
+    path = made.path / made.tiles[0].path
+    rewrite(path)
+    with pytest.raises(SettingsError, match=rf"{path.name}: was changed after the import, from \d+ to \d+"):
+        Catalogue.open(made.path)
+
+
+def test_rows_that_were_rewritten_since_are_told_when_they_are_first_read(made):
+    path = made.path / made.tiles[0].path
+    opened = Catalogue.open(made.path)
+    rewrite(path)
+    with pytest.raises(InvariantError, match=rf"{path.name}: .*this is not the file that was imported$"):
+        opened.cone_search([0.0], [0.0], 180 * 3600)
 
 
 def test_damaged_and_vanished_files_stop_a_search(made):

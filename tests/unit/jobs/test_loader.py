@@ -19,7 +19,7 @@ channels:
     analyse:
       decline: {unit: FastDecliner, config: {min_rate_mag_per_day: "${min_rate}"}}
 summarise:
-  table: {unit: CandidateTable, channels: [hunters], to: [file], config: {first: "decline.${label}.x"}}
+  table: {unit: CandidateTable, channels: [hunters], to: [file], config: {first: "decline.gap_days.${label}"}}
 """
 
 
@@ -40,7 +40,7 @@ def test_parameters_are_filled_in_with_their_types(write_job):
     assert rate(spec) == 0.1
     assert isinstance(rate(spec), float)
     assert spec.channels["hunters"].access == ["ztf_public"]
-    assert spec.summarise["table"].config["first"] == "decline.ztf_public.x"
+    assert spec.summarise["table"].config["first"] == "decline.gap_days.ztf_public"
     assert spec.parameters["names"] == ["a", "b"]
 
 

@@ -222,3 +222,62 @@ def test_units_are_frozen():
 def test_configuring_with_names_that_are_no_text_is_an_error_in_one_line():
     with pytest.raises(SettingsError):
         installed.configure("MakesFit", yaml.safe_load("{1: 2}"))
+
+
+@pytest.mark.parametrize("resource", [{}, {"inputs": {"galaxies": "stars"}}])
+def test_a_catalogue_that_cannot_be_opened_is_told_once(tmp_path, resource):
+    match = {"unit": "CatalogMatch", "config": {"catalogs": {"stars": {"rs_arcsec": 2.0}}}}
+    channel = {
+        "access": ["ztf_public"],
+        "filter": {"unit": "RedshiftCatalogFilter", "config": {"max_tspan": 25, "min_rb": 0.3}} | resource,
+        "analyse": {"match": match},
+    }
+    job = {"name": "job", "resources": {"stars": {"catalogue": "nowhere"}}, "channels": {"c": channel}}
+    with pytest.raises(JobError) as caught:
+        plan_job(JobSpec.model_validate(job), "job.yaml", tmp_path)
+    (line,) = caught.value.lines
+    assert line == f"job.yaml: resources.stars: {tmp_path}/nowhere: no such folder"
+
+
+def test_a_catalogue_that_is_not_in_the_job_is_told_once():
+    stars = {
+        "unit": "RedshiftCatalogFilter",
+        "config": {"max_tspan": 25, "min_rb": 0.3},
+        "inputs": {"galaxies": "stars"},
+    }
+    with pytest.raises(JobError) as caught:
+        plan_job(spec({}, filter=stars), "job.yaml")
+    assert caught.value.lines == (
+        "job.yaml: channels.c.filter.inputs.galaxies: the job has no catalogue 'stars'",
+    )
+
+
+def with_table(config, analyse, of=("c", "d")):
+    channels = {
+        name: {"access": ["ztf_public"], "filter": {"unit": "AcceptAll"}, "analyse": units}
+        for name, units in {"c": analyse, "d": {}}.items()
+    }
+    table = {"unit": "CandidateTable", "channels": list(of), "to": ["file"], "config": config}
+    return JobSpec.model_validate({"name": "job", "channels": channels, "summarise": {"t": table}})
+
+
+def test_a_column_that_no_channel_of_a_summary_has_is_a_mistake():
+    fit = {"fit": {"unit": "MakesFit"}}
+    assert plan_job(with_table({"only": "fit.x", "columns": ["fit.result"]}, fit), "job.yaml").summaries
+    with pytest.raises(JobError) as caught:
+        plan_job(with_table({"only": "fit.y"}, fit), "job.yaml")
+    assert caught.value.lines == ("job.yaml: summarise.t: only: fit has no 'y'; it has: x",)
+    with pytest.raises(JobError) as caught:
+        plan_job(with_table({"only": "fit.x"}, fit, of=("d",)), "job.yaml")
+    assert caught.value.lines[0].startswith("job.yaml: summarise.t: only: there is no column 'fit.x'; ")
+
+
+@pytest.mark.parametrize("analyse", [
+    {"fit": {"unit": "MakeFit"}},
+    {"fit": {"unit": "RiseOfScore"}, "score": {"unit": "ScoreOfRise"}},
+])  # fmt: skip
+def test_columns_of_a_channel_with_a_mistake_are_not_told_too(analyse):
+    with pytest.raises(JobError) as caught:
+        plan_job(with_table({"only": "fit.x"}, analyse), "job.yaml")
+    (line,) = caught.value.lines
+    assert line.startswith("job.yaml: channels.c.analyse")

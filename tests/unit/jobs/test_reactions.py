@@ -137,7 +137,8 @@ def test_reactions_that_an_outlet_could_not_tell_apart_are_a_mistake():
     same = {"unit": "TellsAll", "when": "fit.x > 1"}
     (line,) = mistakes({"one": same, "two": same | {"when": "fit.x > 2"}})
     assert line == (
-        "job.yaml: channels.c.react.two: tells 'file' the same as 'one': the same unit and config"
+        "job.yaml: channels.c.react.two: tells 'file' the same as 'one': the same unit and config;"
+        " give one of them another config, such as a title"
     )
     apart = [same | {"config": {"text": "other"}}, same | {"once": "stock"}, {"unit": "Remembers"}]
     for other in apart:
@@ -170,3 +171,8 @@ def test_reactions_enter_the_id_of_the_job():
 
 def test_the_units_of_reactions_are_among_those_of_the_plan():
     assert "TellsAll" in {ref.unit for ref, _ in plan({"r": {"unit": "TellsAll"}}).units()}
+
+
+@pytest.mark.parametrize("told, text", [(True, "True"), (False, "False")])
+def test_a_condition_that_yaml_reads_as_a_flag_is_the_same_as_its_text(told, text):
+    assert only({"r": {"unit": "TellsAll", "when": told}}).when.text == text

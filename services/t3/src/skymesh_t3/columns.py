@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from skymesh.units.unit import ObjectView
+import msgspec
+
+from skymesh.units.unit import ObjectView, Result
 
 IDS: Final = ("stock", "channel", "alert", "state")
 """The columns that every row has."""
@@ -82,3 +86,46 @@ def flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
             yield f"{prefix}{key}", None
         else:
             yield f"{prefix}{key}", value
+
+
+Makes = Mapping[str, type[Result]]
+"""The instances of a channel with their result types."""
+
+
+def problem_of_column(column: str, channels: Mapping[str, Makes]) -> str:
+    """Return why no object of some channels can have a column; empty if objects of one of them can."""
+    if column in IDS or not channels:
+        return ""
+    instance, *parts = column.split(".")
+    known = {name: None for makes in channels.values() for name in makes}
+    if instance not in known:
+        there = ", ".join((*IDS, *(f"{name}.…" for name in known)))
+        return f"there is no column {column!r}; there are: {there}"
+    kinds = [makes[instance] for makes in channels.values() if instance in makes]
+    problems = [] if parts == ["result"] else [_problem(kind, parts, instance) for kind in kinds]
+    return problems[0] if problems and all(problems) else ""
+
+
+def _problem(hint: Any, parts: Sequence[str], said: str) -> str:
+    """Return why values of a type give no column of that name; empty if they may."""
+    origin = typing.get_origin(hint) or hint
+    if origin in (typing.Union, types.UnionType):
+        options = [option for option in typing.get_args(hint) if option is not types.NoneType]
+        problems = [_problem(option, parts, said) for option in options]
+        return problems[0] if all(problems) else ""
+    if origin is Any or not isinstance(origin, type):
+        return ""  # the annotation says nothing more
+    if issubclass(origin, msgspec.Struct):
+        return _problem_of_field(origin, parts, said)
+    if issubclass(origin, Mapping):
+        return "" if parts else f"{said} has a column for each of its keys: say {said}.KEY"
+    return f"{said} is {origin.__name__}, without parts" if parts else ""
+
+
+def _problem_of_field(kind: type[msgspec.Struct], parts: Sequence[str], said: str) -> str:
+    names = kind.__struct_fields__
+    if not parts:
+        return f"{said} has a column for each of its parts: {', '.join(names)}"
+    if parts[0] not in names:
+        return f"{said} has no {parts[0]!r}; it has: {', '.join(names)}"
+    return _problem(typing.get_type_hints(kind)[parts[0]], parts[1:], f"{said}.{parts[0]}")

@@ -84,7 +84,7 @@ def import_catalogue(
     ------
     SettingsError
         If the source cannot be read, a column is missing or of the wrong kind, a position is out of
-        range, or the target exists or cannot be written.
+        range, no row has one, or the target exists or cannot be written.
     """
     chosen = open_source(source, (ra_column, dec_column), columns)
     try:
@@ -106,6 +106,10 @@ def import_catalogue(
 def _fill(folder: Path, runs: Runs, name: str) -> None:
     """Write a catalogue; its properties come last, for they make it one."""
     runs.fill()
+    if runs.without_position and not runs.counts.any():
+        ra, dec = runs.source.position
+        problem = f"none of its {runs.without_position} rows has a position in {ra} and {dec}"
+        raise SettingsError(problem, where=str(runs.source.path))
     schema = _settled(runs, runs.between(0, 0)).schema
     tiles = sorted(_cut(runs.counts), key=lambda tile: tile.start)
     for tile in tiles:

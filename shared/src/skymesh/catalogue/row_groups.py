@@ -7,12 +7,12 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 
 from skymesh.catalogue.columns import INDEX, digest_of_columns
-from skymesh.catalogue.hats import Tile
+from skymesh.catalogue.hats import Tile, digest_of_file
 from skymesh.catalogue.pixels import Floats, Integers, direction_of
 from skymesh.errors import InvariantError
 from skymesh.model.ids import Digest
@@ -20,6 +20,9 @@ from skymesh.model.ids import Digest
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
+
+
+_CHANGED: Final = "the catalogue was changed or damaged"
 
 
 class Groups(NamedTuple):
@@ -70,9 +73,13 @@ class RowGroups:
         self._recent = _Recent(cache_bytes)
 
     def of(self, tile: Tile) -> Groups:
-        """Return the row groups of a tile; only the end of its file is read, and only once."""
+        """Return the row groups of a tile.
+
+        When it is first asked for, its file is compared with the one that was imported.
+        """
         found = self._groups.get(tile.path)
         if found is None:
+            _check_file(self._folder / tile.path, tile)
             with _readable(self._folder / tile.path) as file:
                 found = _groups(file.metadata)
             self._groups[tile.path] = found
@@ -133,6 +140,16 @@ def _groups(footer: pq.FileMetaData) -> Groups:
     return Groups(footer, limits[:, 0], limits[:, 1])
 
 
+def _check_file(path: Path, tile: Tile) -> None:
+    """Refuse a file that was rewritten: results would name rows that they were not made from."""
+    try:
+        is_as_imported = digest_of_file(path) == tile.file_digest
+    except OSError as error:
+        raise InvariantError(f"{_CHANGED}: {error.strerror}", where=str(path)) from error
+    if not is_as_imported:
+        raise InvariantError(f"{_CHANGED}: this is not the file that was imported", where=str(path))
+
+
 @contextmanager
 def _readable(path: Path, footer: pq.FileMetaData | None = None) -> Iterator[pq.ParquetFile]:
     """Open a tile's file; whatever makes it unreadable means that the snapshot was changed."""
@@ -143,7 +160,7 @@ def _readable(path: Path, footer: pq.FileMetaData | None = None) -> Iterator[pq.
         with pq.ParquetFile(path, metadata=footer, page_checksum_verification=True) as file:
             yield file
     except (OSError, pa.ArrowException, ValueError, AttributeError, KeyError) as error:
-        raise InvariantError(f"the catalogue was changed or damaged: {error}", where=str(path)) from error
+        raise InvariantError(f"{_CHANGED}: {error}", where=str(path)) from error
 
 
 class _Recent:

@@ -188,22 +188,29 @@ class _Planner:
 
     def plan(self) -> JobPlan:
         channels = [self._channel(name, channel) for name, channel in self._spec.channels.items()]
-        summaries = [self._summary(name) for name in self._spec.summarise]
+        makes = {
+            channel.name.rpartition("/")[2]: {instance.name: instance.makes for instance in channel.instances}
+            for channel in channels
+            if channel is not None
+        }
+        summaries = [self._summary(name, makes) for name in self._spec.summarise]
         if self._mistakes:
             raise JobError(self._mistakes[0], lines=tuple(self._mistakes))
         return JobPlan(
             self._spec.name,
             tuple(c for c in channels if c is not None),
             tuple(s for s in summaries if s is not None),
-            self._resources,
+            {name: catalogue for name, catalogue in self._resources.items() if catalogue is not None},
         )
 
-    def _opened(self, folder: Path) -> dict[str, Catalogue]:
-        found = {}
+    def _opened(self, folder: Path) -> dict[str, Catalogue | None]:
+        """Return the catalogues; None for one that cannot be opened, which is told here alone."""
+        found: dict[str, Catalogue | None] = {}
         for name, spec in self._spec.resources.items():
             try:
                 found[name] = Catalogue.open(folder / spec.catalogue)
             except SettingsError as error:
+                found[name] = None
                 self._mistake(f"resources.{name}", str(error))
         return found
 
@@ -295,8 +302,10 @@ class _Planner:
             wires[name] = wiring.wires(f"{place}.{name}", specs[name], configured.unit, signature.hints, name)
         made_by = {name: Maker(found[name][0].unit, given_by(of, {})) for name, of in wires.items()}
         for name, (configured, _) in found.items():
-            self._check_inputs(f"{place}.{name}", configured.unit, wires[name], made_by)
+            wiring.check(f"{place}.{name}", configured.unit, wires[name], made_by)
         levels = self._levels(place, {n: {s for wire in w for s in wire.instances} for n, w in wires.items()})
+        if levels is None:
+            return None
         return tuple(
             Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
             for name, level in levels.items()
@@ -311,30 +320,25 @@ class _Planner:
         except SettingsError as error:
             self._mistake(place, str(error))
             return None
-        wires = Wiring(self._resources, {}, self._mistake).wires(place, spec, configured.unit, hints)
-        self._check_inputs(place, configured.unit, wires, {})
+        wiring = Wiring(self._resources, {}, self._mistake)
+        wires = wiring.wires(place, spec, configured.unit, hints)
+        wiring.check(place, configured.unit, wires, {})
         return Configured(configured.ref, configured.unit, wires)
 
-    def _check_inputs(
-        self, place: str, unit: Unit, wires: tuple[Wire, ...], makers: Mapping[str, Maker]
-    ) -> None:
-        for problem in unit.problems(given_by(wires, makers)):
-            self._mistake(place, problem)
-
-    def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int]:
+    def _levels(self, place: str, needs: Mapping[str, set[str]]) -> dict[str, int] | None:
         try:
             order = list(
                 graphlib.TopologicalSorter({name: sorted(needs[name]) for name in needs}).static_order()
             )
         except graphlib.CycleError as error:
             self._mistake(place, f"these build on each other: {' → '.join(error.args[1])}")
-            return {}
+            return None
         levels: dict[str, int] = {}
         for name in order:
             levels[name] = 1 + max((levels[source] for source in needs.get(name, ())), default=-1)
         return levels
 
-    def _summary(self, name: str) -> SummaryPlan | None:
+    def _summary(self, name: str, makes: Mapping[str, Mapping[str, type[Result]]]) -> SummaryPlan | None:
         spec = self._spec.summarise[name]
         place = f"summarise.{name}"
         for index, channel in enumerate(spec.channels):
@@ -350,6 +354,11 @@ class _Planner:
         configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
         if configured is None:
             return None
+        # What a channel with a mistake makes is not known.
+        given = {channel: makes[channel] for channel in spec.channels if channel in makes}
+        if all(channel in given for channel in spec.channels):
+            for problem in configured.unit.problems(given):
+                self._mistake(place, problem)
         channels = tuple(f"{self._spec.name}/{channel}" for channel in spec.channels)
         return SummaryPlan(name, configured, channels, tuple(spec.to), labels)
 

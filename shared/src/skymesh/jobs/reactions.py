@@ -10,7 +10,7 @@ from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import OUTLETS, ungranted
 from skymesh.jobs.spec import ReactSpec
 from skymesh.jobs.when import Condition
-from skymesh.jobs.wires import Mistake, Wire, Wiring, given_by
+from skymesh.jobs.wires import Mistake, Wire, Wiring
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
 from skymesh.units.reaction import Once
@@ -116,8 +116,7 @@ class ReactionResolver:
             self._mistake(place, str(error))
             return None
         wires = self._wiring.wires(place, spec, configured.unit, hints)
-        for problem in configured.unit.problems(given_by(wires, self._makers)):
-            self._mistake(place, problem)
+        self._wiring.check(place, configured.unit, wires, self._makers)
         once = spec.once or _usual(spec.to)
         return ReactionPlan(name, configured.ref, configured.unit, wires, condition, once, tuple(spec.to))
 
@@ -145,7 +144,8 @@ class ReactionResolver:
                 if other != reaction.name:
                     self._mistake(
                         f"{place}.{reaction.name}",
-                        f"tells {outlet!r} the same as {other!r}: the same unit and config",
+                        f"tells {outlet!r} the same as {other!r}: the same unit and config;"
+                        " give one of them another config, such as a title",
                     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from skymesh.jobs.when import ALWAYS
 from skymesh.units.reaction import Once
@@ -32,10 +32,15 @@ class WiredSpec(UnitSpec):
     inputs: dict[str, Name] = {}
 
 
+def _as_text(value: Any) -> Any:
+    """Return the text of a condition that YAML reads as a flag: ``true`` and ``false``."""
+    return str(value) if isinstance(value, bool) else value
+
+
 class ReactSpec(WiredSpec):
     """A reaction: what is told, when, how often and to whom."""
 
-    when: str = ALWAYS
+    when: Annotated[str, BeforeValidator(_as_text)] = ALWAYS
     once: Once | None = None
     to: Annotated[list[OutletName], Field(min_length=1)]
 

@@ -7,22 +7,20 @@ It is Python's syntax for literals, ``and or not``, chained comparisons, ``in``,
 Nothing is executed: the text is parsed, only the nodes below are let through, and
 `skymesh.jobs.evaluation` looks up what they say. What is not known (a result that is not ok, a value
 that is None or NaN, a key that is not there, values that do not compare) stays unknown through
-comparisons and ``not``, as in SQL; a condition that is unknown at the end is not met.
+comparisons and ``not``, as in SQL; a condition that is unknown at the end is not met. What could never
+be known, for the declared types do not compare, is a mistake (`skymesh.jobs.kinds`).
 """
 
 from __future__ import annotations
 
 import ast
-import types
-import typing
 import warnings
 from collections.abc import Mapping
-from typing import Any, Final, Union
-
-import msgspec
+from typing import Final
 
 from skymesh.errors import SettingsError
 from skymesh.jobs.evaluation import OPERATIONS, Results, truth
+from skymesh.jobs.kinds import kinds_of, type_of
 from skymesh.units.unit import Result
 
 ALWAYS: Final = "True"
@@ -54,6 +52,7 @@ class Condition:
         found: dict[str, None] = {}
         _check_whole(self._body)
         _check(self._body, makes, found)
+        kinds_of(self._body, makes)
         self.instances = tuple(found)
         """Names of the instances whose results it looks at."""
 
@@ -94,7 +93,7 @@ def _check_whole(body: ast.expr) -> None:
 def _check(node: ast.expr, makes: Mapping[str, type[Result]], found: dict[str, None]) -> None:
     """Let only known nodes and names through; note the instances that are named."""
     if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
-        _type_of(node, makes, found)
+        type_of(node, makes, found)
         return
     if not _is_allowed(node):
         raise SettingsError(f"not allowed in a condition: {ast.unparse(node)}")
@@ -133,52 +132,3 @@ def _check_comparison(node: ast.Compare) -> None:
             raise SettingsError(f"None equals nothing; say 'is None': {ast.unparse(node)}")
         if isinstance(test, ast.In | ast.NotIn) and isinstance(right, ast.Constant):
             raise SettingsError(f"a tuple is expected behind 'in', as in (\"ztfg\",): {ast.unparse(node)}")
-
-
-def _type_of(node: ast.expr, makes: Mapping[str, type[Result]], found: dict[str, None]) -> Any:
-    """Return the annotation of a part of a result; Any where it says nothing more."""
-    if isinstance(node, ast.Name):
-        if node.id not in makes:
-            raise SettingsError(f"no instance {node.id!r}; there are: {', '.join(makes) or 'none'}")
-        found[node.id] = None
-        return makes[node.id]
-    if isinstance(node, ast.Attribute):
-        return _part(_type_of(node.value, makes, found), node.attr, ast.unparse(node.value))
-    if isinstance(node, ast.Subscript):
-        return _part(_type_of(node.value, makes, found), _key(node), ast.unparse(node.value))
-    raise SettingsError(f"only results have parts: {ast.unparse(node)}")
-
-
-def _key(node: ast.Subscript) -> str | int:
-    key = node.slice
-    if isinstance(key, ast.UnaryOp) and isinstance(key.op, ast.USub):
-        key = key.operand
-    if not (isinstance(key, ast.Constant) and isinstance(key.value, str | int)):
-        raise SettingsError(f"a key is a text or a whole number: {ast.unparse(node)}")
-    return key.value
-
-
-def _part(whole: Any, key: str | int, said: str) -> Any:
-    """Return the annotation of a field or item."""
-    whole = _without_none(whole)
-    origin, arguments = typing.get_origin(whole), typing.get_args(whole)
-    if isinstance(whole, type) and issubclass(whole, msgspec.Struct):
-        hints = typing.get_type_hints(whole)
-        names = whole.__struct_fields__
-        if key not in names:
-            raise SettingsError(f"{said} has no {key!r}; it has: {', '.join(names)}")
-        return hints[str(key)]
-    if whole in (bool, int, float, str):
-        raise SettingsError(f"{said} is {whole.__name__}, without parts")
-    if origin is dict or (isinstance(origin, type) and issubclass(origin, Mapping)):
-        return arguments[1]
-    if origin is tuple and isinstance(key, str):
-        raise SettingsError(f"{said} is a tuple; its items have numbers, not {key!r}")
-    return Any
-
-
-def _without_none(hint: Any) -> Any:
-    if typing.get_origin(hint) not in (Union, types.UnionType):
-        return hint
-    others = [argument for argument in typing.get_args(hint) if argument is not types.NoneType]
-    return others[0] if len(others) == 1 else Any

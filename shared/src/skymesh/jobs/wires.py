@@ -39,6 +39,12 @@ class Wire:
         return self.sources if self.hint.kind in OF_RESULTS else ()
 
     @property
+    @property
+    def is_met(self) -> bool:
+        """Whether every catalogue that it names is there."""
+        return self.hint.kind not in OF_RESOURCES or len(self.catalogues) == len(self.sources)
+
+    @property
     def resource(self) -> Any:
         """What the unit is given, where it asks for resources."""
         if self.hint.kind is InputKind.ALL_CATALOGUES:
@@ -70,7 +76,8 @@ class Wiring:
     Parameters
     ----------
     resources
-        The catalogues of the job, by name.
+        The catalogues of the job, by name; None for one that could not be opened, of which nothing more
+        is said.
     makers
         The instances of the channel that make results, with the type that each makes.
     mistake
@@ -78,7 +85,10 @@ class Wiring:
     """
 
     def __init__(
-        self, resources: Mapping[str, Catalogue], makers: Mapping[str, type[Result]], mistake: Mistake
+        self,
+        resources: Mapping[str, Catalogue | None],
+        makers: Mapping[str, type[Result]],
+        mistake: Mistake,
     ) -> None:
         self._resources = resources
         self._makers = makers
@@ -98,14 +108,21 @@ class Wiring:
                 )
         return tuple(self._wire(place, spec, unit, hint, own) for hint in hints)
 
+    def check(self, place: str, unit: Unit, wires: tuple[Wire, ...], makers: Mapping[str, Maker]) -> None:
+        """Take note of what a unit finds wrong with its inputs, if these are all there."""
+        if all(wire.is_met for wire in wires):
+            for problem in unit.problems(given_by(wires, makers)):
+                self._mistake(place, problem)
+
     def _wire(self, place: str, spec: WiredSpec, unit: Unit, hint: Hint, own: str) -> Wire:
         if hint.kind in OF_RESOURCES:
             able = list(self._resources)
             if hint.kind is InputKind.ALL_CATALOGUES:
                 able = list(unit.catalogues_used(able))
             sources = self._sources(place, hint, "a catalogue", able, spec.inputs)
-            found = {name: self._resources[name] for name in sources if name in self._resources}
-            return Wire(hint, sources, found)
+            found = {name: self._resources.get(name) for name in sources}
+            opened = {name: catalogue for name, catalogue in found.items() if catalogue is not None}
+            return Wire(hint, sources, opened)
         if hint.result is None:
             return Wire(hint, (), {})
         able = [name for name, makes in self._makers.items() if makes is hint.result and name != own]

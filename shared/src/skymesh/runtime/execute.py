@@ -90,7 +90,9 @@ class InProcessExecutor:
 
 
 def execute_all(tasks: Sequence[Task]) -> Iterator[Finished]:
-    """Run tasks and yield how each ended, in their order; those of a unit with a batch form together.
+    """Run tasks and yield how each ended, in their order.
+
+    Those of a unit with a batch form run together, when the first of them is due.
 
     Raises
     ------
@@ -101,21 +103,27 @@ def execute_all(tasks: Sequence[Task]) -> Iterator[Finished]:
     for task in tasks:
         if type(task.unit).has_batch_form():
             together.setdefault(id(task.unit), []).append(task)
-    ended = {unit: iter(_execute_together(group)) for unit, group in together.items()}
+    # Generators: a group begins to run when its first task is reached, not before.
+    ended = {unit: _execute_together(group) for unit, group in together.items()}
     for task in tasks:
         yield next(ended[id(task.unit)]) if id(task.unit) in ended else execute(task)
 
 
-def _execute_together(tasks: list[Task]) -> list[Finished]:
-    """Run a unit's batch form; if it fails as a whole, each task alone: one cannot spoil the rest."""
+def _execute_together(tasks: list[Task]) -> Iterator[Finished]:
+    """Run a unit's batch form and yield how each task ended.
+
+    If it fails as a whole, each runs alone: one cannot spoil the rest.
+    """
     unit, start = tasks[0].unit, time.perf_counter()
     many, _ = guarded(
         lambda: list(unit.run_many([_arguments(task) for task in tasks])), unit.deadline_s * len(tasks)
     )
     if many is None or len(many) != len(tasks):
-        return [execute(task) for task in tasks]
+        yield from map(execute, tasks)
+        return
     seconds = (time.perf_counter() - start) / len(tasks)
-    return [_ended(task, made, seconds) for task, made in zip(tasks, many, strict=True)]
+    for task, made in zip(tasks, many, strict=True):
+        yield _ended(task, made, seconds)
 
 
 def execute(task: Task) -> Finished:

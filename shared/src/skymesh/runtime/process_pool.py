@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
@@ -34,9 +35,12 @@ class _Worker:
 
     @property
     def ends_at(self) -> float:
-        """When the next answer is late; a unit with a batch form may answer to all tasks at once."""
+        """When the next answer is late.
+
+        A unit with a batch form may answer to all tasks at once, or fail on them all and then run alone.
+        """
         unit = self.waiting[0][1].unit
-        tasks = len(self.waiting) if type(unit).has_batch_form() else 1
+        tasks = len(self.waiting) + 1 if type(unit).has_batch_form() else 1
         return self.since + unit.deadline_s * tasks + _GRACE_S
 
 
@@ -55,7 +59,7 @@ class ProcessExecutor:
 
     def run(self, tasks: Sequence[Task]) -> list[Finished]:
         """Run tasks; a process that is late or dies settles its task as failed."""
-        pending = deque(enumerate(tasks))
+        pending = _by_unit(tasks)
         finished: dict[int, Finished] = {}
         while len(finished) < len(tasks):
             self._give(pending)
@@ -74,7 +78,10 @@ class ProcessExecutor:
         for worker in self._workers:
             if not worker.waiting and pending:
                 share = max(1, min(_CHUNK, len(pending) // len(self._workers)))
-                worker.waiting.extend(pending.popleft() for _ in range(min(share, len(pending))))
+                # Of one unit alone: how long an answer may take depends on the unit.
+                unit = pending[0][1].unit
+                while pending and pending[0][1].unit is unit and len(worker.waiting) < share:
+                    worker.waiting.append(pending.popleft())
                 self._send(worker)
 
     def _send(self, worker: _Worker) -> None:
@@ -125,6 +132,14 @@ class ProcessExecutor:
         for worker in self._workers:
             _end(worker)
         self._workers = []
+
+
+def _by_unit(tasks: Sequence[Task]) -> deque[tuple[int, Task]]:
+    """Return tasks with their places, those of a unit behind each other."""
+    groups: dict[int, list[tuple[int, Task]]] = {}
+    for index, task in enumerate(tasks):
+        groups.setdefault(id(task.unit), []).append((index, task))
+    return deque(chain.from_iterable(groups.values()))
 
 
 def _end(worker: _Worker) -> None:

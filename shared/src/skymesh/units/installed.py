@@ -5,11 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import hashlib
-import sys
-from collections.abc import Iterator
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import ValidationError
@@ -17,11 +13,10 @@ from pydantic import ValidationError
 from skymesh.errors import JobError, SettingsError
 from skymesh.model.execution import UnitRef, config_id
 from skymesh.model.ids import Digest, digest_of
+from skymesh.units.source import sources_of
 from skymesh.units.unit import Unit
 
 GROUP = "skymesh.units"
-# What base classes may come from that is no science.
-_FOREIGN = frozenset({"builtins", "abc", "typing", "pydantic"})
 
 
 @functools.cache
@@ -46,8 +41,9 @@ def load(name: str) -> type[Unit]:
         raise SettingsError(f"there is no unit {name!r}{hint}")
     try:
         unit = points[name].load()
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"unit {name!r} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # somebody's module may do anything when it is imported
+        problem = " ".join(f"{type(error).__name__}: {error}".split())
+        raise SettingsError(f"unit {name!r} cannot be imported: {problem}") from error
     if not (isinstance(unit, type) and issubclass(unit, Unit)):
         raise SettingsError(f"unit {name!r} is no subclass of skymesh.units.Unit")
     if not isinstance(getattr(unit, "version", None), str):
@@ -87,43 +83,12 @@ def parameters(unit: Unit) -> dict[str, Any]:
 
 @functools.cache
 def code_digest(name: str) -> Digest:
-    """Return the digest of the source that a unit consists of, and of its distribution's version.
-
-    The source is that of its module, of the modules of its base classes outside of the contract of
-    units, and of what these import from the unit's own package.
-    """
-    unit = load(name)
-    sources = {module: _source(module) for module in _modules_of(unit)}
+    """Return the digest of a unit's source (see `sources_of`) and of its distribution's version."""
+    sources = sources_of(load(name))
     digests = [hashlib.blake2b(sources[module]).digest() for module in sorted(sources)]
     point = units()[name]
     distribution = point.dist.version if point.dist is not None else ""
     return digest_of("code", [*digests, distribution])
-
-
-def _modules_of(unit: type[Unit]) -> set[str]:
-    package = unit.__module__.rpartition(".")[0]
-    due = [base.__module__ for base in unit.__mro__ if base.__module__.partition(".")[0] not in _FOREIGN]
-    due = [module for module in due if module != "skymesh.units" and not module.startswith("skymesh.units.")]
-    found: set[str] = set()
-    while due:
-        module = due.pop()
-        if module not in found:
-            found.add(module)
-            due += (name for name in _imported_by(module) if package and name.startswith(f"{package}."))
-    return found
-
-
-def _imported_by(module: str) -> Iterator[str]:
-    """Yield where the names come from that a module holds."""
-    for value in list(vars(sys.modules[module]).values()):
-        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-        if isinstance(name, str):
-            yield name
-
-
-def _source(module: str) -> bytes:
-    path = sys.modules[module].__file__
-    return Path(path).read_bytes() if path else b""
 
 
 def _problems(unit: type[Unit], error: ValidationError) -> list[str]:

@@ -46,7 +46,8 @@ class Unit(BaseModel):
         ----------
         given
             For each input that is met, by parameter: what meets it, by name. That is the catalogues
-            themselves, and a `Maker` for each instance that makes results.
+            themselves, and a `Maker` for each instance that makes results. For a summary: for each of its
+            channels, the result types of all instances.
         """
         return ()
 

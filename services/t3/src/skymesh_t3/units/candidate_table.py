@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from skymesh.units import ObjectView, ProductFile, Summary
-from skymesh_t3.columns import IDS, is_true, quantity_of, row_of
+from skymesh_t3.columns import IDS, is_true, problem_of_column, quantity_of, row_of
 
 _DATATYPES: Final = {bool: "bool", int: "int64", float: "float64", str: "string"}
 _PIECE_BYTES: Final = 1 << 16
@@ -39,6 +39,13 @@ class CandidateTable(Summary):
     columns: tuple[str, ...] = ()
     only: str = ""
     first: str = ""
+
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield which columns no object of the channels can have."""
+        chosen = [("only", self.only), ("first", self.first), *(("columns", name) for name in self.columns)]
+        for place, column in chosen:
+            if column and (problem := problem_of_column(column, given)):
+                yield f"{place}: {problem}"
 
     def summarise(self, name: str, views: Iterable[ObjectView]) -> Iterator[ProductFile]:
         """Yield the CSV and the ECSV file."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,7 @@ from pydantic import Field
 from skymesh.lightcurve import Floats, LightCurve, mag_of_flux
 from skymesh.units import ObjectView, ProductFile, Summary
 from skymesh_t3.band_marks import mark_of
-from skymesh_t3.columns import is_true
+from skymesh_t3.columns import is_true, problem_of_column
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,6 +57,11 @@ class LightCurvePlot(Summary):
     format: Literal["png", "svg"] = "png"
     show: Literal["magnitude", "flux", "both"] = "both"
     min_significance: Annotated[float, Field(ge=0)] = 3.0
+
+    def problems(self, given: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+        """Yield that no object of the channels can have the column."""
+        if self.only and (problem := problem_of_column(self.only, given)):
+            yield f"only: {problem}"
 
     def with_curve(self, views: Iterable[ObjectView]) -> Iterator[ObjectView]:
         """Yield the objects to draw."""
