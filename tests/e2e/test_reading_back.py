@@ -210,7 +210,8 @@ def test_a_row_of_the_table_leads_back_to_the_files_of_its_packets(store):
     row = next(row for row in store.rows() if (row["stock"], row["channel"]) == (STOCK, "two/partners"))
     told = store.told("trace", row["decline.result"])
     assert told["unit"] == "FastDecliner"
-    assert told["parameters"] == {"min_rate_mag_per_day": 0.1, "min_gap_days": 0.1, "max_gap_days": 2.0}
+    limits = {"min_rate_mag_per_day": 0.1, "min_gap_days": 0.1, "max_gap_days": 2.0, "min_snr": 3.0}
+    assert told["parameters"] == limits
     assert (
         told["content"]["fastest_mag_per_day"]
         == float(row["decline.fastest_mag_per_day"])

@@ -39,7 +39,6 @@ class Wire:
         return self.sources if self.hint.kind in OF_RESULTS else ()
 
     @property
-    @property
     def is_met(self) -> bool:
         """Whether every catalogue that it names is there."""
         return self.hint.kind not in OF_RESOURCES or len(self.catalogues) == len(self.sources)
