@@ -54,7 +54,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=3, help="runs of each measurement (default: 3)")
     parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to use")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parts = ("intake", "t0", "t1", "t2", "t3", "provenance", "numbers", "all")
+    parts = ("intake", *figures.TIERS, "numbers", "all")
     parser.add_argument("--profile", choices=parts, help="print only where the time goes in a part")
     return parser.parse_args()
 
