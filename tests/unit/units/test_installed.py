@@ -167,3 +167,11 @@ def test_broken_units_are_told_on_their_lines_beside_the_others(capsys):
     for name in BROKEN:
         assert any(line.startswith(f"{name} ") and "cannot be imported" in line for line in lines)
     assert any(line.split() == ["ZZFine", "Is", "fine."] for line in lines)
+
+
+@pytest.mark.parametrize("unit, module", [
+    ("RiseDecline", "skymesh_t2.units.series"), ("RiseDecline", "skymesh_t2.units.rise_decline.splines"),
+    ("PhaseLimit", "skymesh_t2.units.series"), ("DigestRedshifts", "skymesh_t2.units.catalog_match"),
+])  # fmt: skip
+def test_a_unit_that_is_a_package_takes_in_what_stands_beside_it(unit, module):
+    assert module in sources_of(installed.load(unit))

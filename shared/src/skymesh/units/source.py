@@ -20,10 +20,10 @@ def sources_of(unit: type[Unit]) -> dict[str, bytes]:
     """Return the source of the modules that a unit consists of, by name.
 
     These are its own module, those of its base classes outside of the contract of units, and what they
-    import, wherever they do so, from the package that the unit lies in. A unit in a module of no package
-    is that module.
+    import, wherever they do so, from the package that the unit's module stands in; for a unit that is a
+    package, that is the one around it. A unit in a module of no package is that module.
     """
-    package = _package_of(unit.__module__)
+    package = unit.__module__.rpartition(".")[0] or unit.__module__
     due = [base.__module__ for base in unit.__mro__ if base.__module__.partition(".")[0] not in _FOREIGN]
     due = [module for module in due if not _is_within(module, _CONTRACT)]
     found: dict[str, bytes] = {}
