@@ -84,6 +84,7 @@ def _originals(container: bytes) -> Iterator[Original]:
     reader = fastavro.reader(io.BytesIO(container))
     schema: Any = reader.writer_schema
     for record in reader:
+        # fastavro's hints allow for records that are no maps, and for no metadata.
         yield Original(record, schema, reader.metadata["avro.schema"])  # type: ignore[arg-type, call-overload, index]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from msgspec.structs import replace as with_fields
 
@@ -13,6 +14,8 @@ from skymesh.store.store import Store
 from skymesh.telemetry.logs import get_log
 from skymesh.units import installed
 from skymesh.units.unit import Unit
+
+U = TypeVar("U", bound=Unit)
 
 
 async def register_job(store: Store, plan: JobPlan) -> JobPlan:
@@ -44,18 +47,18 @@ async def _versioned(store: Store, ref: UnitRef) -> UnitRef:
 
 
 def _with_refs(plan: JobPlan, refs: dict[UnitRef, UnitRef]) -> JobPlan:
-    def configured(one: Configured[Unit]) -> Configured[Unit]:
+    def configured(one: Configured[U]) -> Configured[U]:
         return replace(one, ref=refs[one.ref])
 
     def channel(one: ChannelPlan) -> ChannelPlan:
         return replace(
             one,
-            filter=configured(one.filter),  # type: ignore[arg-type]  # the unit stays the one it was
-            combiner=configured(one.combiner),  # type: ignore[arg-type]
-            tabulator=configured(one.tabulator),  # type: ignore[arg-type]
+            filter=configured(one.filter),
+            combiner=configured(one.combiner),
+            tabulator=configured(one.tabulator),
             instances=tuple(replace(instance, ref=refs[instance.ref]) for instance in one.instances),
             reactions=tuple(replace(reaction, ref=refs[reaction.ref]) for reaction in one.reactions),
         )
 
-    summaries = tuple(replace(s, summary=configured(s.summary)) for s in plan.summaries)  # type: ignore[arg-type]
+    summaries = tuple(replace(s, summary=configured(s.summary)) for s in plan.summaries)
     return replace(plan, channels=tuple(channel(one) for one in plan.channels), summaries=summaries)

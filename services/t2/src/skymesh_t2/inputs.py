@@ -12,7 +12,7 @@ import msgspec
 from skymesh.jobs.plan import ChannelPlan, Configured, Instance
 from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
-from skymesh.model.execution import InputEntry, Result, UnitRef
+from skymesh.model.execution import ABSENT, InputEntry, Result, UnitRef
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
 from skymesh.model.state import State
@@ -20,8 +20,6 @@ from skymesh.units.inputs import Cutouts, DataPoints, PointSelector, Position
 from skymesh.units.unit import Result as UnitResult
 from skymesh.units.unit import Tabulator
 from skymesh.units.wiring import OF_MATERIAL, OF_RESOURCES, OF_RESULTS, Hint, InputKind
-
-ABSENT: InputEntry = ("absent",)
 
 
 class StateMaterial:

@@ -11,7 +11,7 @@ from skymesh.errors import InvariantError
 from skymesh.jobs.reactions import ReactionPlan
 from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
-from skymesh.model.execution import InputEntry, Result, View
+from skymesh.model.execution import ABSENT, InputEntry, Result, View
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Intent
 from skymesh.model.run import Origin
@@ -24,8 +24,6 @@ from skymesh.units.wiring import InputKind
 from skymesh_t3.sightings import sighting_of
 from skymesh_t3.sites import Memory, Site
 from skymesh_t3.views import object_view
-
-ABSENT: InputEntry = ("absent",)
 
 
 class ReactionMaterial:

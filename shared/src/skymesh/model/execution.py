@@ -19,6 +19,10 @@ it builds on their outcome: ``("state", id)``, ``("points", id)``, ``("curve", i
 ``("catalogues", ((name, digest), …))`` or ``("absent",)``, with the stock for what is made from points."""
 
 
+ABSENT: InputEntry = ("absent",)
+"""What an optional input enters as that is not there."""
+
+
 class UnitRef(msgspec.Struct, frozen=True, array_like=True):
     """A unit as it was selected and ran.
 
