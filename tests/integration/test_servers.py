@@ -30,10 +30,12 @@ async def _write(address, topic, value):
 
 
 async def _read(address, topic):
-    async with aiokafka.AIOKafkaConsumer(
-        topic, bootstrap_servers=address, auto_offset_reset="earliest"
-    ) as consumer:
+    consumer = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=address, auto_offset_reset="earliest")
+    try:
+        await consumer.start()
         return (await asyncio.wait_for(consumer.getone(), 20)).value
+    finally:
+        await consumer.stop()
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
