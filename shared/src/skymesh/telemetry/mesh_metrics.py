@@ -190,7 +190,7 @@ class MeshMetrics:
         self._expiry.remove(self._tier, partition)
 
     def held(self, outlet: str, reactions: int) -> None:
-        """Say how many reactions an outlet holds back."""
+        """Say how many reactions an outlet holds back in all, whichever worker they came through."""
         self._held.labels(self._tier, outlet).set(reactions)
 
     def retried(self, error: TransientError) -> None:
