@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skymesh.model.alert import Arrival
+from skymesh.model.alert import Alert, Arrival
+from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
+    Blob,
     ConfigRecord,
     DeadLetter,
     JobRecord,
@@ -76,7 +78,7 @@ TABLES: dict[type[Any], Table] = {
     Intent: Table(
         "intents", ("run", "id"), ("channel", "stock", "position"), (("run", "stock", "position"), ("id",))
     ),
-    Receipt: Table("receipts", ("run", "id"), place=("run", "id")),
+    Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id")),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),
@@ -94,6 +96,9 @@ TABLES: dict[type[Any], Table] = {
     SourceCount: Table("source_counts", ("run", "name")),
     DeadLetter: Table("dead_letters", ("run", "source", "index")),
     Product: Table("products", ("run", "name"), first_stays=False),
+    PlacedMarker: Table("markers", ("log", "partition", "position")),
+    Blob: Table("blobs", ("id",)),
+    Alert: Table("packets", ("record",), ("id", "stock")),
 }
 
 _READERS: dict[tuple[type[Any], str], Callable[[Any], Any]] = {
