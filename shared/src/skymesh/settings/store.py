@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode, SettingsConfigDict
 
-from skymesh.settings.environment import secret_text
+from skymesh.settings.remote import RemoteSettings
 
 Consistency = Literal[
     "ANY", "ONE", "TWO", "THREE", "QUORUM", "ALL", "LOCAL_ONE", "LOCAL_QUORUM", "EACH_QUORUM"
@@ -36,8 +35,8 @@ def _upper(value: Any) -> Any:
     return value.upper() if isinstance(value, str) else value
 
 
-class CassandraSettings(BaseSettings):
-    """How the store on Cassandra is reached, from ``SKYMESH_STORE_…``; where it is says its URL.
+class CassandraSettings(RemoteSettings):
+    """How the store on Cassandra is reached, from ``SKYMESH_STORE_…``; its URL says where it is.
 
     Attributes
     ----------
@@ -49,14 +48,10 @@ class CassandraSettings(BaseSettings):
         ``dc1=3,dc2=2``. Unset: as many as a datacentre has nodes, three at most.
     local_datacentre
         The datacentre whose nodes are asked. Unset: that of the nodes in the URL.
-    user, password, password_file
-        Credentials; the password by itself or in a file.
-    tls
-        Whether to use TLS, trusting the system's authorities. A file below implies it.
-    tls_ca, tls_cert, tls_key
-        Files (PEM): the authority to trust, and this client's certificate and key.
     timeout_s
         How long one statement may take, in seconds.
+    user, password, password_file, tls, tls_ca, tls_cert, tls_key
+        See `RemoteSettings`.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYMESH_STORE_", extra="ignore", frozen=True)
@@ -65,26 +60,4 @@ class CassandraSettings(BaseSettings):
     write_consistency: Annotated[Consistency, BeforeValidator(_upper)] = "LOCAL_QUORUM"
     replication: Annotated[dict[str, Copies] | None, NoDecode, BeforeValidator(_parsed_replication)] = None
     local_datacentre: str = ""
-    user: str = ""
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    tls: bool = False
-    tls_ca: Path | None = None
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
     timeout_s: Annotated[float, Field(gt=0.0)] = 10.0
-
-    @property
-    def has_tls(self) -> bool:
-        """Whether connections are encrypted."""
-        return self.tls or any((self.tls_ca, self.tls_cert, self.tls_key))
-
-    def secret(self) -> str:
-        """Return the password, empty if there is none.
-
-        Raises
-        ------
-        SettingsError
-            If its file cannot be read.
-        """
-        return secret_text(self.password, self.password_file) or ""

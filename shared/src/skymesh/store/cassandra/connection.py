@@ -223,8 +223,8 @@ def _cluster_of(address: Address, settings: CassandraSettings) -> Any:
         return Cluster(
             [DefaultEndPoint(name, port) for name, port in address.nodes],
             port=address.nodes[0][1],
-            auth_provider=PlainTextAuthProvider(settings.user, settings.secret()) if settings.user else None,
-            ssl_context=_tls_context(settings) if settings.has_tls else None,
+            auth_provider=_credentials(settings),
+            ssl_context=_tls_context(settings),
             protocol_version=_PROTOCOL,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
             reconnection_policy=ExponentialReconnectionPolicy(_FIRST_PAUSE_S, _LONGEST_PAUSE_S),
@@ -233,23 +233,13 @@ def _cluster_of(address: Address, settings: CassandraSettings) -> Any:
         )
 
 
-def _tls_context(settings: CassandraSettings) -> ssl.SSLContext:
-    """Return how connections are encrypted.
+def _credentials(settings: CassandraSettings) -> PlainTextAuthProvider | None:
+    return PlainTextAuthProvider(settings.user, settings.secret()) if settings.user else None
 
-    Raises
-    ------
-    SettingsError
-        If a file cannot be read or is none.
-    """
-    try:
-        context = ssl.create_default_context(cafile=settings.tls_ca)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"no authority can be read: {error}", where="SKYMESH_STORE_TLS_CA") from None
-    # Nodes are known by their addresses, which their certificates do not name.
-    context.check_hostname = False
-    if settings.tls_cert is not None:
-        try:
-            context.load_cert_chain(settings.tls_cert, settings.tls_key)
-        except (OSError, ssl.SSLError) as error:
-            raise SettingsError(f"cannot be used: {error}", where="SKYMESH_STORE_TLS_CERT") from None
+
+def _tls_context(settings: CassandraSettings) -> ssl.SSLContext | None:
+    context = settings.tls_context()
+    if context is not None:
+        # Nodes are known by their addresses, which certificates seldom name.
+        context.check_hostname = False
     return context

@@ -132,10 +132,12 @@ class Layout:
         return f"SELECT {what or _names(self.table.key) + ', body'} FROM {self.table.name}{condition}"
 
 
-@functools.cache
 def layout_of(kind: type[Any]) -> Layout:
     """Return the layout of a class of documents."""
-    table = _STAMPS if kind is Cutouts else TABLES[kind]
+    return _LAYOUTS[kind]
+
+
+def _layout(table: Table) -> Layout:
     partition = table.partition or table.key[:1]
     clustering = tuple(name for name in table.place or table.key if name not in partition)
     indexed = tuple(index[0] for index in table.indexes if len(index) == 1 and index != partition)
@@ -148,3 +150,8 @@ def _quoted(name: str) -> str:
 
 def _names(names: tuple[str, ...]) -> str:
     return ", ".join(_quoted(name) for name in names)
+
+
+_LAYOUTS: Mapping[type[Any], Layout] = {kind: _layout(table) for kind, table in TABLES.items()} | {
+    Cutouts: _layout(_STAMPS)
+}

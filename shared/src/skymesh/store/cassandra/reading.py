@@ -56,15 +56,21 @@ class Reading:
         keys = self._keys
         yield from self._up_to(Arrival, self._log, keys.arrivals)
         yield from self._up_to(PlacedMarker, self._log, keys.markers)
-        for kind, wanted in ((Verdict, keys.verdicts), (StateLink, keys.links), (View, keys.views)):
+        of_runs: dict[type[Any], frozenset[RunStock]] = {
+            Verdict: keys.verdicts, StateLink: keys.links, View: keys.views,
+        }  # fmt: skip
+        for kind, wanted in of_runs.items():
             for run, stocks in _by_run(wanted).items():
                 yield from self._up_to(kind, run, stocks)
         for run, stocks in _by_run(keys.intents).items():
             yield from self._parts((Intent, (run,)), stocks)
-        of_ids = ((Result, keys.results), (State, keys.states), (Receipt, keys.receipts))
-        for kind, ids in of_ids:
+        by_id: dict[type[Any], frozenset[Digest]] = {
+            Result: keys.results, State: keys.states, Receipt: keys.receipts,
+        }  # fmt: skip
+        for kind, ids in by_id.items():
             yield from self._parts((kind, ()), ids)
-        for kind, ids in ((Cutouts, keys.cutouts), (Blob, keys.blobs)):
+        blocks: dict[type[Any], frozenset[Digest]] = {Cutouts: keys.cutouts, Blob: keys.blobs}
+        for kind, ids in blocks.items():
             yield from self._parts((kind, ()), ids, together=_BLOCKS_TOGETHER)
 
     def _up_to(self, kind: type[Any], owner: Digest, wanted: Collection[Any]) -> Iterator[Part]:
