@@ -27,7 +27,7 @@ from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
-from skymesh_local.registry import register_job
+from skymesh.runtime.registering import register_job
 from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
 from skymesh_local.settings import OUT, STORE_NAME, RunSettings, store_path

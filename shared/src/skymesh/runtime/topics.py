@@ -17,6 +17,11 @@ OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE)
 """Records between the tiers of an embedded run."""
 
 
+def survey_record(survey: str) -> str:
+    """Return the name of the records that a survey sends."""
+    return f"survey-{survey}"
+
+
 def topic_of(record: str, owner: str) -> str:
     """Return the topic of a record.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymesh.model.alert import Alert, Arrival
-from skymesh.model.deployment import PlacedMarker
+from skymesh.model.deployment import Deployment, Epoch, PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Receipt
@@ -128,13 +128,15 @@ TABLES: dict[type[Any], Table] = {
     ),
     Product: Table("products", ("run", "name"), first_stays=False),
     PlacedMarker: Table("markers", ("log", "partition", "position"), partition=("log", "partition")),
+    Epoch: Table("epochs", ("log", "number")),
+    Deployment: Table("deployments", ("log", "name"), first_stays=False),
     Blob: Table("blobs", ("id",)),
     Alert: Table("packets", ("record",), ("id", "stock")),
 }
 
 _COLUMN_TYPES: dict[str, type[bool | int | str]] = {
     "is_transient": bool,
-    **dict.fromkeys(("partition", "first", "index"), int),
+    **dict.fromkeys(("partition", "first", "index", "number"), int),
     **dict.fromkeys(("stock", "tier", "channel", "instance", "name", "unit", "version", "source"), str),
 }
 

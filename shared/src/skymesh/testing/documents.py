@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skymesh.model.alert import Alert, Arrival, Cutouts, Source, alert_id
-from skymesh.model.deployment import Marker, PlacedMarker
+from skymesh.model.deployment import Deployment, Epoch, Marker, PlacedMarker
 from skymesh.model.execution import (
     JournalEntry,
     Line,
@@ -237,6 +237,7 @@ def one_of_each() -> list[Document]:
         Product(RUN, "table.csv", REF.code, 2**40, ("a", "b")), ResourceRecord(JOB, "catalogue", "/stars/é"),
         DeadLetter(RUN, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
         intent(0), receipt(0), marker(0), Blob(JOB, b"\xc1\x00" * 9), arrival(1).alert,
+        Epoch(LOG, 2, 8), Deployment(LOG, "job", (RUN, OTHER_RUN)),
     ]  # fmt: skip
 
 
