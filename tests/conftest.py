@@ -1,20 +1,33 @@
-"""What all tests share: the folder of real alerts, and an account of whatever was not run.
+"""What all tests share: the folder of real alerts, real servers, and an account of whatever was not run.
 
 Tests that read real alerts ask for the fixture `shared_data`; whoever does carries the marker of the
-same name. Without the folder they are skipped, and one loud line of the report says how many. In
-continuous integration (``CI`` is set), with the folder there, nothing may be skipped.
+same name. Without the folder they are skipped, and one loud line of the report says how many.
+
+Tests on real servers ask for `kafka_address` or `cassandra_address`, or, if they stop and start a
+server, for `own_kafka` or `own_cassandra`; they carry the marker `real_servers`. Where no server can
+be had they are skipped as loudly.
+
+In continuous integration (``CI`` is set) nothing may be skipped but for want of the folder.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from support.cassandra_server import CassandraServer
+from support.jvm_server import is_jvm_there
+from support.kafka_server import KafkaServer
+from support.servers import NONE_THERE, address_of, begin_session, end_session
+
 VARIABLE = "SKYMESH_TEST_DATA"
 ABSENT = "the shared data is absent"
+_ON_SERVERS = {"kafka_address", "cassandra_address", "own_kafka", "own_cassandra"}
+_session = pytest.StashKey[Path]()
 
 settings.register_profile("skymesh", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("skymesh")
@@ -34,12 +47,65 @@ def shared_data(pytestconfig: pytest.Config) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def kafka_address() -> str:
+    """Bootstrap address of the session's Kafka, which all its tests share."""
+    return _address("kafka")
+
+
+@pytest.fixture(scope="session")
+def cassandra_address() -> str:
+    """Host and port of the session's Cassandra, which all its tests share."""
+    return _address("cassandra")
+
+
+@pytest.fixture
+def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
+    """A Kafka of the test's own, to be stopped, killed and started."""
+    _need_jvm()
+    with KafkaServer(tmp_path / "kafka") as server:
+        yield server
+
+
+@pytest.fixture
+def own_cassandra(tmp_path: Path) -> Iterator[CassandraServer]:
+    """A Cassandra of the test's own, to be stopped, killed and started."""
+    _need_jvm()
+    with CassandraServer(tmp_path / "cassandra") as server:
+        yield server
+
+
+def _address(name: str) -> str:
+    address = address_of(name)
+    if address is None:
+        pytest.skip(f"{NONE_THERE}: {name}")
+    return address
+
+
+def _need_jvm() -> None:
+    if not is_jvm_there():
+        pytest.skip(f"{NONE_THERE} that a test may stop: no java and mvn")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Not in a worker of xdist: its session is that of whoever started it.
+    if not hasattr(config, "workerinput"):
+        config.stash[_session] = begin_session()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _session in config.stash:
+        end_session(config.stash[_session])
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     folder = _folder(config)
     for item in items:
         if "shared_data" in getattr(item, "fixturenames", ()):
             item.add_marker("shared_data")
+        if _ON_SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("real_servers")
         if not folder.is_dir() and item.get_closest_marker("shared_data") is not None:
             item.add_marker(pytest.mark.skip(reason=f"{ABSENT}: {folder}"))
 
@@ -61,12 +127,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
             red=True,
             bold=True,
         )
+    without_server = [why for _, why in _skips(config) if NONE_THERE in why]
+    if without_server:
+        terminalreporter.write_line(
+            f"!!! {len(without_server)} TESTS WERE NOT RUN: {NONE_THERE} (set SKYMESH_TEST_KAFKA and "
+            "SKYMESH_TEST_CASSANDRA, or install java and mvn, or a container engine)",
+            red=True,
+            bold=True,
+        )
     for name, why in _forbidden_skips(config):
         terminalreporter.write_line(f"!!! SKIPPED, WHICH CI FORBIDS: {name} ({why})", red=True, bold=True)
 
 
 def _forbidden_skips(config: pytest.Config) -> list[tuple[str, str]]:
-    return _skips(config) if os.environ.get("CI") and _folder(config).is_dir() else []
+    return [skip for skip in _skips(config) if ABSENT not in skip[1]] if os.environ.get("CI") else []
 
 
 def _skips(config: pytest.Config) -> list[tuple[str, str]]:

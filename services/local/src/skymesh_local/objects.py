@@ -138,7 +138,7 @@ async def settled_of(
     """Yield what was settled at links that reached a state."""
     for run, link in links:
         if link.emitted:
-            settled = await store.get(Settled, run=run.id, position=link.position)
+            settled = await store.get(Settled, run=run.id, stock=link.stock, position=link.position)
             if settled is not None:
                 yield run, settled
 

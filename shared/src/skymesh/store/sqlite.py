@@ -22,11 +22,10 @@ from skymesh.model.run import Blob
 from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.store import Document, Found, Keys, RunStock
-from skymesh.store.tables import TABLES, Table, column_value, row_of
+from skymesh.store.tables import TABLES, Table, column_type, column_value, row_of
 
 D = TypeVar("D", bound=Document)
-_TYPES = dict.fromkeys(("partition", "first", "index", "is_transient"), "INTEGER")
-_TEXTS = frozenset({"stock", "tier", "channel", "instance", "name", "unit", "version", "source"})
+_TYPES = {bool: "INTEGER", int: "INTEGER", str: "TEXT", bytes: "BLOB"}
 _OF_STOCKS = "log = ? AND stock IN (SELECT value FROM json_each(?)) AND position <= ?"
 _CUTOUTS = "CREATE TABLE cutouts (id BLOB PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID"
 
@@ -267,7 +266,7 @@ def _decoded(body: bytes, kind: type[D]) -> D:
 
 
 def _definition(table: Table) -> list[str]:
-    columns = ", ".join(f'"{name}" {_type(name)} NOT NULL' for name in table.columns)
+    columns = ", ".join(f'"{name}" {_TYPES[column_type(name)]} NOT NULL' for name in table.columns)
     key = ", ".join(f'"{name}"' for name in table.place or table.key)
     rowid = " WITHOUT ROWID" if table.place else ""
     statements = [f"CREATE TABLE {table.name} ({columns}, body BLOB NOT NULL, PRIMARY KEY ({key})){rowid}"]
@@ -275,10 +274,6 @@ def _definition(table: Table) -> list[str]:
         names = ", ".join(f'"{name}"' for name in index)
         statements.append(f"CREATE INDEX {table.name}_{number} ON {table.name} ({names})")
     return statements
-
-
-def _type(name: str) -> str:
-    return _TYPES.get(name, "TEXT" if name in _TEXTS else "BLOB")
 
 
 def _insert(table: Table) -> str:

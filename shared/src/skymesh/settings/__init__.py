@@ -1,0 +1,1 @@
+"""Settings of the live mesh, from the environment: one class for each thing outside that is reached."""
