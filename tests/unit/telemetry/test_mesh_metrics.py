@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from skymesh.errors import BrokerUnavailableError, PacketError, TransientError, UndecodableAlertError
 from skymesh.model.execution import Line, UnitRef
 from skymesh.model.run import DeadLetter
-from skymesh.provenance.journal import Journalist
+from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.telemetry.mesh_metrics import MeshMetrics
 from skymesh.telemetry.metric import BatchHistogram, Metric
 from skymesh.telemetry.metrics import METRICS, REPLAYED_AFTER_S
@@ -34,24 +34,54 @@ lines = st.builds(
     st.just("state:00"),
     st.just("ztf:ZTF18a"),
     st.just(()),
-    st.sampled_from(("ok", "missing", "failed", "accepted", "rejected", "duplicate")),
+    st.sampled_from(("ok", "missing", "failed", "accepted", "rejected", "reached")),
     is_memoised=st.booleans(),
 )
 
 
 @st.composite
+def unit_entries(draw, journalist):
+    """What was done for a channel: by a unit, named by its ref, or by the tier, named by the instance."""
+    channel = draw(st.sampled_from(("job/a", "job/b")))
+    unit = draw(st.sampled_from(("FastDecliner", "RiseDecline")))
+    told = draw(st.lists(lines, max_size=12))
+    seconds = draw(st.floats(0, 60))
+    if draw(st.booleans()):
+        ref = UnitRef(unit, "1", RUN, RUN)
+        return journalist.entry(channel, "a name of the job", ref, told, "", seconds)
+    return journalist.entry(channel, unit, None, told, "", seconds)
+
+
+@st.composite
+def batch_entries(draw, journalist):
+    """What a tier did itself with a batch of the log."""
+    duplicates = draw(st.integers(0, 5))
+    alerts = duplicates + draw(st.integers(0, 5))
+    counts = {"alerts": alerts, "duplicates": duplicates, "markers": 1, "points": draw(st.integers(0, 99))}
+    return journalist.batch((RUN,), Stopwatch(), counts)
+
+
+@st.composite
+def shape_entries(draw, journalist):
+    """What ingest did with packets."""
+    fates = draw(st.lists(st.sampled_from(("published", "dead")), max_size=12))
+    return journalist.entry("", "shape", None, [Line("x", "", (), fate) for fate in fates], "", 0.0)
+
+
+def register_entries(journalist):
+    """What T0 says of a run, whose alerts are those of the log again."""
+    told = [Line("alert:00", "ztf:ZTF18a", (), outcome) for outcome in ("accepted", "duplicate")]
+    return st.just(journalist.entry("", "register", None, told, "", 0.0, {"points": 7}))
+
+
+@st.composite
 def journals(draw):
-    """Entries as tiers write them: of named units, of instances without a unit, and of the tier itself."""
+    """Entries as tiers write them."""
+    kinds = (unit_entries, batch_entries, shape_entries, register_entries)
     entries = []
     for first in range(draw(st.integers(0, 8))):
         journalist = Journalist(RUN, draw(st.sampled_from(("t0", "t2"))), 0, first, first + 1)
-        channel = draw(st.sampled_from(("", "job/a", "job/b")))
-        unit = draw(st.sampled_from(("FastDecliner", "RiseDecline")))
-        ref = UnitRef(unit, "1", RUN, RUN) if channel and draw(st.booleans()) else None
-        further = draw(st.sampled_from(({}, {"points": 7}))) if not channel else {}
-        told = draw(st.lists(lines, max_size=12))
-        instance = "a name of the job" if ref else unit
-        entries.append(journalist.entry(channel, instance, ref, told, "", draw(st.floats(0, 60)), further))
+        entries.append(draw(draw(st.sampled_from(kinds))(journalist)))
     return entries
 
 
@@ -77,7 +107,7 @@ def series(name, **labels):
 
 
 def expected_of(entries):
-    """Count the lines anew, whatever the entries themselves count."""
+    """Count the lines anew, whatever the entries themselves count of them."""
     expected: Counter[tuple[object, ...]] = Counter()
     for entry in entries:
         unit = entry.ref.unit if entry.ref else entry.instance
@@ -86,9 +116,14 @@ def expected_of(entries):
             if entry.channel:
                 expected[series("skymesh_executions_total", **who, outcome=line.outcome)] += 1
                 expected[series("skymesh_executions_memoised_total", **who)] += line.is_memoised
-            else:
+            elif entry.instance == "shape":
                 expected[series("skymesh_alerts_total", tier=entry.tier, outcome=line.outcome)] += 1
-        expected[series("skymesh_datapoints_total", tier=entry.tier)] += entry.counts.get("points", 0)
+        if entry.instance == "batch":
+            said = entry.counts
+            fates = {"registered": said["alerts"] - said["duplicates"], "duplicate": said["duplicates"]}
+            for fate, number in fates.items():
+                expected[series("skymesh_alerts_total", tier=entry.tier, outcome=fate)] += number
+            expected[series("skymesh_datapoints_total", tier=entry.tier)] += said["points"]
     return {key: number for key, number in expected.items() if number}
 
 

@@ -69,6 +69,7 @@ class T0:
             "alerts": len(registered),
             "duplicates": sum(one.row.is_duplicate for one in registered),
             "markers": len(batch.records) - len(registered),
+            "points": sum(len(one.row.alert.points) for one in registered),
         }
         return Outcome(
             documents=(*roster.placed, *(one.row for one in registered), *verdicts),

@@ -17,12 +17,13 @@ from prometheus_client.registry import CollectorRegistry
 from skymesh.errors import MeshError, PacketError, TransientError
 from skymesh.model.execution import JournalEntry
 from skymesh.model.run import DeadLetter
+from skymesh.provenance.journal import BATCH
 from skymesh.telemetry import metrics
 from skymesh.telemetry.metric import BatchHistogram, Counters
 from skymesh.telemetry.metrics import REPLAYED_AFTER_S, Step
 
-_MEMOISED, _POINTS = "memoised", "points"
-"""What a journal entry counts beside outcomes."""
+_MEMOISED = "memoised"
+"""What the journal counts beside the outcomes of executions."""
 
 _UNIX_EPOCH_MJD = 40_587.0
 _TAI_MINUS_UTC_S = 37.0
@@ -117,17 +118,20 @@ class MeshMetrics:
         for word, number in entry.counts.items():
             if word == _MEMOISED:
                 self._memoised[who].inc(number)
-            elif word != _POINTS:
+            else:
                 self._executions[*who, word].inc(number)
         self._unit_seconds[who].inc(entry.seconds)
 
     def _count_alerts(self, entry: JournalEntry) -> None:
-        """Count an entry of the tier itself, which tells every alert once."""
-        for word, number in entry.counts.items():
-            if word == _POINTS:
-                self._datapoints[entry.tier,].inc(number)
-            elif word != _MEMOISED:
-                self._alerts[entry.tier, word].inc(number)
+        """Count what a tier did for the log; what it says for each run again would count several times."""
+        fates = {fate: entry.counts.get(fate, 0) for fate in ("published", "dead")}
+        if entry.instance == BATCH:
+            duplicates = entry.counts.get("duplicates", 0)
+            fates |= {"registered": entry.counts.get("alerts", 0) - duplicates, "duplicate": duplicates}
+            self._datapoints[entry.tier,].inc(entry.counts.get("points", 0))
+        for fate, number in fates.items():
+            if number:
+                self._alerts[entry.tier, fate].inc(number)
 
     def buried(self, letters: Iterable[DeadLetter]) -> None:
         """Count dead letters."""

@@ -57,9 +57,12 @@ ALERTS = Metric(
     "skymesh_alerts_total",
     "counter",
     ("tier", "outcome"),
-    "Alerts by fate: published or dead at ingest; accepted by any channel, rejected by all, duplicate at T0.",
+    "Alerts of the log by fate, whatever jobs make of them: published or dead at ingest, registered or "
+    "duplicate at T0.",
 )
-DATAPOINTS = Metric("skymesh_datapoints_total", "counter", ("tier",), "Datapoints registered for a stock.")
+DATAPOINTS = Metric(
+    "skymesh_datapoints_total", "counter", ("tier",), "Datapoints registered for a stock by T0."
+)
 EXECUTIONS = Metric(
     "skymesh_executions_total",
     "counter",
