@@ -96,7 +96,7 @@ async def _state_holes(store: Store, run: Run, link: StateLink) -> list[str]:
     emitted = sorted({id_ for ids in link.emitted.values() for id_ in ids})
     if not emitted:
         return holes
-    found = await store.read(run.log, run.id, Keys(arrivals=frozenset({link.stock}), until=link.position))
+    found = await store.read(run.log, Keys(arrivals=frozenset({link.stock}), until=link.position))
     registered = {point.id for arrival in found.arrivals[link.stock] for point in arrival.alert.points}
     for id_ in emitted:
         state = await store.get(State, id=id_)
@@ -125,10 +125,10 @@ async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
     async for link in store.scan(StateLink, run=run.id):
         if link.emitted:
             reached += 1
-            row = await store.get(Settled, run=run.id, position=link.position)
+            row = await store.get(Settled, run=run.id, stock=link.stock, position=link.position)
             settled += row is not None
-            if row is not None and (row.stock, row.alert) != (link.stock, link.alert):
-                holes.append(f"what was settled at {link.position} is not of {link.stock}")
+            if row is not None and row.alert != link.alert:
+                holes.append(f"what was settled at {link.position} is not of the alert there")
             for channel, name, id_ in _due(link, instances):
                 line = told.get((channel, name, text_id("state", id_)))
                 holes += await _settled_holes(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.loader import builtin_jobs, load_job
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.model.ids import ENCODING_VERSION, digest_of
@@ -26,7 +27,7 @@ from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
-from skymesh_local.registry import register_job
+from skymesh.runtime.registering import register_job
 from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
 from skymesh_local.settings import OUT, STORE_NAME, RunSettings, store_path
@@ -186,8 +187,8 @@ async def _run_tiers(
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
-            Context(run.id, run.log, origin=run.origin),
-            plan,
+            Context(run.log, run.id),
+            Deployed(run.id, run.origin, plan),
             folder=folder,
             workers=settings.workers,
             batch_records=settings.batch_records,

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skymesh.model.alert import Arrival
+from skymesh.model.alert import Alert, Arrival
+from skymesh.model.deployment import Deployment, Epoch, PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
+    Blob,
     ConfigRecord,
     DeadLetter,
     JobRecord,
@@ -47,6 +49,12 @@ class Table:
         Columns in whose order small rows lie, each in its place. What a run has at a position lies by
         position: such rows are appended, and are found by stock through the log's arrivals. Empty:
         rows lie as they come, and an index leads to them by key.
+    partition
+        Columns that place a row in a distributed store: rows that are read together have them in
+        common. Empty: the first column of the key.
+    bucket
+        A column of the key, and how many of its values share a partition, where the columns of
+        `partition` alone would hold ever more rows.
     """
 
     name: str
@@ -56,6 +64,8 @@ class Table:
     first_stays: bool = True
     gives_way: str = ""
     place: tuple[str, ...] = ()
+    partition: tuple[str, ...] = ()
+    bucket: tuple[str, int] | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -65,24 +75,45 @@ class Table:
 
 TABLES: dict[type[Any], Table] = {
     Arrival: Table(
-        "arrivals", ("log", "position"), ("stock", "alert"), (("log", "stock", "position"), ("alert",))
+        "arrivals",
+        ("log", "position"),
+        ("stock", "alert"),
+        (("log", "stock", "position"), ("alert",)),
+        partition=("log", "stock"),
     ),
-    Verdict: Table("verdicts", ("run", "stock", "position"), place=("run", "position")),
-    StateLink: Table("state_links", ("run", "stock", "position"), place=("run", "position")),
+    Verdict: Table(
+        "verdicts", ("run", "stock", "position"), place=("run", "position"), partition=("run", "stock")
+    ),
+    StateLink: Table(
+        "state_links", ("run", "stock", "position"), place=("run", "position"), partition=("run", "stock")
+    ),
     State: Table("states", ("id",), ("stock",)),
-    Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False),
+    Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False, partition=("run", "stock")),
     Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
-    View: Table("views", ("run", "channel", "stock", "position"), place=("run", "position", "channel")),
-    Intent: Table(
-        "intents", ("run", "id"), ("channel", "stock", "position"), (("run", "stock", "position"), ("id",))
+    View: Table(
+        "views",
+        ("run", "channel", "stock", "position"),
+        place=("run", "position", "channel"),
+        partition=("run", "stock"),
     ),
-    Receipt: Table("receipts", ("run", "id"), place=("run", "id")),
+    Intent: Table(
+        "intents",
+        ("run", "id"),
+        ("channel", "stock", "position"),
+        (("run", "stock", "position"), ("id",)),
+        partition=("run", "stock"),
+    ),
+    Receipt: Table(
+        "receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)
+    ),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),
         ("id",),
         (("id",),),
         place=("run", "tier", "channel", "instance", "partition", "first"),
+        partition=("run", "tier", "partition"),
+        bucket=("first", 8192),
     ),
     ConfigRecord: Table("configs", ("id",)),
     JobRecord: Table("jobs", ("id",), ("name",)),
@@ -92,13 +123,31 @@ TABLES: dict[type[Any], Table] = {
     UnitRecord: Table("units", ("unit", "version")),
     ResourceRecord: Table("resources", ("id",), first_stays=False),
     SourceCount: Table("source_counts", ("run", "name")),
-    DeadLetter: Table("dead_letters", ("run", "source", "index")),
+    DeadLetter: Table(
+        "dead_letters", ("run", "source", "index"), partition=("run", "source"), bucket=("index", 1024)
+    ),
     Product: Table("products", ("run", "name"), first_stays=False),
+    PlacedMarker: Table("markers", ("log", "partition", "position"), partition=("log", "partition")),
+    Epoch: Table("epochs", ("log", "number")),
+    Deployment: Table("deployments", ("log", "name"), first_stays=False),
+    Blob: Table("blobs", ("id",)),
+    Alert: Table("packets", ("record",), ("id", "stock")),
+}
+
+_COLUMN_TYPES: dict[str, type[bool | int | str]] = {
+    "is_transient": bool,
+    **dict.fromkeys(("partition", "first", "index", "number"), int),
+    **dict.fromkeys(("stock", "tier", "channel", "instance", "name", "unit", "version", "source"), str),
 }
 
 _READERS: dict[tuple[type[Any], str], Callable[[Any], Any]] = {
     (Arrival, "alert"): lambda arrival: arrival.alert.id,
 }
+
+
+def column_type(name: str) -> type[bool | int | str | bytes]:
+    """Return what the values of a column are; ids and positions are bytes."""
+    return _COLUMN_TYPES.get(name, bytes)
 
 
 def column_value(value: Any) -> Any:

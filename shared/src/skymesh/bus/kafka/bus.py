@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 
 from aiokafka import TopicPartition
 
@@ -67,6 +67,10 @@ class KafkaBus:
         """Return the number of partitions; 0 if there is no such topic."""
         return await self.topics.count(topic)
 
+    async def first(self, topic: str, partition: int) -> int:
+        """Return the offset of the first record that is still there."""
+        return await self._connection.offsets.first(await self._place(topic, partition))
+
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset that the next record gets; of open transactions, that of their first record."""
         return await self._connection.offsets.end(await self._place(topic, partition))
@@ -93,8 +97,9 @@ class KafkaBus:
         if kept_ms is None:
             return None
         first = await self._connection.offsets.start(group, await self._place(topic, partition))
-        async for records in self.iter_from(topic, partition, first):
-            return records[0].time_ms + kept_ms
+        async with aclosing(self.iter_from(topic, partition, first)) as parts:
+            async for records in parts:
+                return records[0].time_ms + kept_ms
         return None
 
     @asynccontextmanager
@@ -127,7 +132,7 @@ class KafkaBus:
                 else:
                     await publisher.stop()
 
-    async def iter_from(self, topic: str, partition: int, first: int) -> AsyncIterator[tuple[Received, ...]]:
+    async def iter_from(self, topic: str, partition: int, first: int) -> AsyncGenerator[tuple[Received, ...]]:
         """Yield the records from an offset to the end as it is now, for no group, part by part."""
         place = await self._place(topic, partition)
         end = await self._connection.offsets.end(place)

@@ -50,7 +50,7 @@ class Cluster:
             "ssl_context": settings.tls_context(),
             "sasl_mechanism": settings.mechanism,
             "sasl_plain_username": settings.user or None,
-            "sasl_plain_password": settings.secret(),
+            "sasl_plain_password": settings.secret() or None,
             "request_timeout_ms": round(settings.timeout_s * 1000),
         }
         self._more: dict[str, Any] = {

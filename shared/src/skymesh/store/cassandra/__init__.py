@@ -1,0 +1,1 @@
+"""The store on Cassandra. Only these modules know the driver."""
