@@ -167,7 +167,8 @@ async def check_log(bus: KafkaBus, epoch: Epoch) -> None:
         # Where the first record has expired, it was the same topic all the time.
         if first is not None and first.offset == 0 and not _is_genesis(first.value, epoch):
             raise SettingsError(
-                "is of another mesh, or was made anew: the store knows another log", where=f"{topic}[{number}]"
+                "is of another mesh, or was made anew: the store knows another log",
+                where=f"{topic}[{number}]",
             )
         if first is None:
             raise SettingsError(

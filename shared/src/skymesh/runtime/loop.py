@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from skymesh.bus.bus import Outgoing, Partition, Slice
 from skymesh.codecs import wire
 from skymesh.errors import TransientError
+from skymesh.runtime.batch_size import BatchSize
+from skymesh.runtime.compute import Compute, compute_here
 from skymesh.runtime.jobs import Jobs
+from skymesh.runtime.meter import UNMEASURED, Meter
 from skymesh.runtime.outlet import Outlet, Parcel
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import PROVENANCE
@@ -55,8 +60,12 @@ class TierLoop:
         Where the jobs of runs come from.
     outlets
         Where parcels go, by name; only a tier that makes parcels needs any.
-    batch_records
-        Most records in a batch.
+    batch_records, batch_s
+        Most records in a batch; and how long it should take, in seconds: a slower one makes the next smaller.
+    compute
+        Where the tier is called.
+    meter
+        Takes the measure of each batch.
     checkpoint
         Called with the name of each step that is done.
     """
@@ -71,6 +80,9 @@ class TierLoop:
         *,
         outlets: Mapping[str, Outlet] = _NO_OUTLETS,
         batch_records: int = BATCH_RECORDS,
+        batch_s: float = math.inf,
+        compute: Compute = compute_here,
+        meter: Meter = UNMEASURED,
         checkpoint: Checkpoint = _pass,
     ) -> None:
         self._partition = partition
@@ -79,7 +91,9 @@ class TierLoop:
         self._context = context
         self._jobs = jobs
         self._outlets = outlets
-        self._batch_records = batch_records
+        self._size = BatchSize(batch_records, batch_s)
+        self._compute = compute
+        self._meter = meter
         self._checkpoint = checkpoint
 
     async def step(self) -> int:
@@ -94,19 +108,30 @@ class TierLoop:
         """
         # The event loop gets its turn: an interrupt is heard between two batches.
         await asyncio.sleep(0)
-        read = await self._partition.read(limit=self._batch_records, max_bytes=BATCH_BYTES)
+        timed = self._meter.timed
+        with timed("read"):
+            read = await self._partition.read(limit=self._size.records, max_bytes=BATCH_BYTES)
         if not read.records:
             return 0
-        batch = self._decoded(read)
-        found = await self._found(batch)
+        start = time.monotonic()
+        batch = await self._compute(self._decoded, read)
+        with timed("find"):
+            found = await self._found(batch)
         self._checkpoint(f"{self._tier.name} read")
-        outcome = self._tier.process(batch, found)
-        await self._store.write(outcome.documents)
+        with timed("process"):
+            outcome = await self._compute(self._tier.process, batch, found)
+        with timed("store"):
+            await self._store.write(outcome.documents)
         self._checkpoint(f"{self._tier.name} stored")
         if outcome.parcels:
-            await self._deliver(outcome.parcels)
-        await self._partition.commit(read, self._outputs(outcome))
+            with timed("deliver"):
+                await self._deliver(outcome.parcels)
+        outputs = await self._compute(self._outputs, outcome)
+        with timed("commit"):
+            await self._partition.commit(read, outputs)
         self._checkpoint(f"{self._tier.name} committed")
+        self._meter.batch(read, batch, outcome, outputs)
+        self._size.took(time.monotonic() - start, len(read.records))
         return len(read.records)
 
     def _decoded(self, read: Slice) -> Batch[Any]:
@@ -115,12 +140,13 @@ class TierLoop:
             read.first,
             read.end,
             tuple(record.offset for record in read.records),
+            tuple(record.time_ms for record in read.records),
             tuple(wire.decode(record.value, self._tier.record_type) for record in read.records),
         )
 
     async def _found(self, batch: Batch[Any]) -> Found:
         found, asked = Found(), Keys()
-        while keys := self._tier.needs(batch, found).without(asked):
+        while keys := (await self._compute(self._tier.needs, batch, found)).without(asked):
             found.add(await self._store.read(self._context.log, keys))
             found.jobs.update([(run, await self._jobs.load(run)) for run in keys.jobs])
             asked = asked.union(keys)

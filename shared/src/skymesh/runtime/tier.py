@@ -68,6 +68,8 @@ class Batch(Generic[R]):
         The offsets that are covered: first ≤ offset < end.
     offsets
         Offset of each record.
+    times_ms
+        When each was published: ms of Unix time (UTC), 0 where the bus keeps no time.
     records
         The decoded records.
     """
@@ -76,6 +78,7 @@ class Batch(Generic[R]):
     first: int
     end: int
     offsets: tuple[int, ...]
+    times_ms: tuple[int, ...]
     records: tuple[R, ...]
 
 

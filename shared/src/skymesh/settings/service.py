@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """What every service reads, from ``SKYMESH_…``; how Kafka and the store are reached has classes of its own.
+    """What every service reads, from ``SKYMESH_…``; the rest has classes of its own.
 
     Attributes
     ----------

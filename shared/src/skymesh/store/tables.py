@@ -103,9 +103,7 @@ TABLES: dict[type[Any], Table] = {
         (("run", "stock", "position"), ("id",)),
         partition=("run", "stock"),
     ),
-    Receipt: Table(
-        "receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)
-    ),
+    Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),
