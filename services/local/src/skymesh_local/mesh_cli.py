@@ -1,4 +1,7 @@
-"""The commands of the live mesh: making it, serving its tiers, switching jobs on and off."""
+"""The commands of the live mesh: making it, serving its tiers, switching jobs on and off.
+
+The clients of Kafka and Cassandra are loaded by the commands that need them: the others start fast.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,16 @@ import importlib
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from skymesh.errors import SettingsError
+from skymesh.jobs.plan import JobPlan
 from skymesh.model.ids import text_id
-from skymesh.runtime.deploying import deploy, deployed_runs, undeploy
-from skymesh.runtime.live import LiveMesh, live_mesh, make_mesh
-from skymesh.settings.environment import from_environment
-from skymesh.settings.mesh import MeshSettings
+
+if TYPE_CHECKING:
+    from skymesh.runtime.live import LiveMesh
 
 T = TypeVar("T")
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
@@ -28,6 +31,10 @@ StoreUrl = Annotated[str, typer.Option(help="URL of the store; else SKYMESH_STOR
 @store_app.command()
 def init(store: StoreUrl = "") -> None:
     """Make keyspace, tables, topics and log of a live mesh; what is there already stays."""
+    from skymesh.runtime.live import make_mesh
+    from skymesh.settings.environment import from_environment
+    from skymesh.settings.mesh import MeshSettings
+
     epoch = _run(make_mesh(_url(store), partitions=from_environment(MeshSettings).partitions))
     print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
 
@@ -39,27 +46,33 @@ def serve_tier(tier: str) -> None:
     sys.exit(importlib.import_module(f"skymesh_{tier}.app").main())
 
 
-def deploy_job(load: Callable[[], Any], name: str, store: str) -> None:
+def deploy_job(plan: JobPlan, name: str, store: str) -> None:
     """Switch a job on, in the place of the one of its name."""
-    plan = load()
+    from skymesh.runtime.deploying import deploy
+
     run = on_mesh(_url(store), lambda mesh: deploy(mesh, plan, name))
     print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
 
 
 def undeploy_job(job: str, store: str) -> None:
     """Switch the job of a name off."""
+    from skymesh.runtime.deploying import undeploy
+
     for run in on_mesh(_url(store), lambda mesh: undeploy(mesh, job)):
         print(f"{text_id('run', run)} of {job} judges no more alerts; what it began is completed")
 
 
 def list_deployed(store: str) -> None:
     """Print the jobs at work."""
+    from skymesh.runtime.deploying import deployed_runs
+
     for name, runs in sorted(on_mesh(_url(store), deployed_runs).items()):
         print(f"{name}  {', '.join(text_id('run', run) for run in runs)}")
 
 
 def on_mesh(url: str, work: Callable[[LiveMesh], Awaitable[T]]) -> T:
     """Open a live mesh, do something, and close it again."""
+    from skymesh.runtime.live import live_mesh
 
     async def opened() -> T:
         async with live_mesh(url) as mesh:

@@ -236,7 +236,7 @@ class _Service:
                 self._health.met("group")
                 self._health.beat()
             for partition in group.partitions:
-                self._metrics.lagging(partition.number, partition.lag, expires_in_s=None)
+                self._metrics.lagging(partition.number, partition.waiting, expires_in_s=None)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless told to stop meanwhile."""
