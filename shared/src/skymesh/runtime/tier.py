@@ -29,12 +29,15 @@ class Context(NamedTuple):
         Generation of the log's topic.
     is_marked
         Whether the log has markers; without any, the only run judges all of it.
+    mesh
+        What the topics of a live mesh are named by.
     """
 
     log: Digest
     run: Digest | None = None
     epoch: int = 0
     is_marked: bool = False
+    mesh: str = LIVE
 
     @property
     def owner(self) -> Digest:
@@ -44,7 +47,7 @@ class Context(NamedTuple):
     def topic(self, record: str) -> str:
         """Return the topic of a record."""
         if self.run is None:
-            return topic_of(record, LIVE)
+            return topic_of(record, self.mesh)
         return topic_of(record, (self.log if record == ALERTS else self.run).hex())
 
     def group(self, tier: str) -> str:
