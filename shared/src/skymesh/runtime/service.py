@@ -185,6 +185,7 @@ class _Service:
                 outlets=reading.outlets,
                 batch_records=settings.batch_records,
                 batch_s=settings.batch_s,
+                record_bytes=settings.record_bytes,
                 compute=self._main,
                 meter=BatchMeter(self._metrics),
             )

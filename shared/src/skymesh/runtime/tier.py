@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from skymesh.bus.bus import Received
+from skymesh.codecs import wire
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
@@ -129,7 +131,11 @@ class Outcome:
 
 
 class Tier(Protocol[R]):
-    """A tier decides and does no I/O."""
+    """A tier decides and does no I/O.
+
+    Whatever `decode`, `needs` and `process` raise that is no error of the mesh, or a `PacketError`, is
+    about one record: that record becomes a dead letter of the tier, and the others go on without it.
+    """
 
     name: str
     """``t0`` and so on."""
@@ -139,6 +145,19 @@ class Tier(Protocol[R]):
 
     record_type: Any
     """Class of that record, or the union of several."""
+
+    def decode(self, record: Received, topic: str, partition: int) -> R:  # noqa: ARG002  # a default
+        """Return what a record of the bus says; by default it is one of the mesh's own.
+
+        Parameters
+        ----------
+        record
+            The record.
+        topic, partition
+            Where it was read.
+        """
+        read: R = wire.decode(record.value, self.record_type)
+        return read
 
     def needs(self, batch: Batch[R], found: Found) -> Keys:
         """Return what must be known to decide on a batch.
