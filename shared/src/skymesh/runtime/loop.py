@@ -120,7 +120,7 @@ class TierLoop:
                 for part in _halves(read):
                     await self._handle(part)
                 return
-            outcome = burial(error, read, self._partition, self._tier.name, self._context, watch)
+            outcome = burial(error, read, self._partition, self._tier, self._context, watch)
         await self._effect(read, outcome)
 
     async def _decide(self, read: Slice) -> Outcome:
