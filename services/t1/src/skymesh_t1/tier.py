@@ -229,7 +229,7 @@ def _reached_record(record: Accepted, new: list[_NewState], inline_bytes: int) -
     size = sum(len(point.body) + _POINT_BYTES for point in inline)
     travel = tuple(inline) if size <= inline_bytes else None
     ids = () if travel is not None else tuple(places)
-    return Reached(record.position, record.stock, record.alert, travel, ids, tuple(states))
+    return Reached(record.position, record.stock, record.alert, travel, ids, tuple(states), record.times)
 
 
 def _line(record: Accepted, link: StateLink, channel: str, problem: str) -> Line:

@@ -182,7 +182,7 @@ def _completed(record: Reached, sites: list[Site]) -> Completed:
     for site in sites:
         told = {name: _brief(result) for name, result in site.settled.items()}
         results.setdefault(site.run, {}).setdefault(site.channel.name, {})[site.state] = told
-    return Completed(record.position, record.stock, record.alert, results)
+    return Completed(record.position, record.stock, record.alert, results, record.times)
 
 
 def _settled_result(result: Result) -> SettledResult:

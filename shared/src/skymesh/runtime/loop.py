@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from skymesh.bus.bus import Outgoing, Partition, Slice
 from skymesh.codecs import wire
 from skymesh.errors import PacketError, TransientError
+from skymesh.model.run import Blob
 from skymesh.provenance.journal import Stopwatch
+from skymesh.runtime.batch_size import BatchSize
+from skymesh.runtime.compute import Compute, compute_here
 from skymesh.runtime.dead import burial, outgoing, poison
 from skymesh.runtime.jobs import Jobs
+from skymesh.runtime.meter import UNMEASURED, Meter
 from skymesh.runtime.outlet import Outlet, Parcel
 from skymesh.runtime.references import referring, resolved
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
@@ -61,10 +67,14 @@ class TierLoop:
         Where the jobs of runs come from.
     outlets
         Where parcels go, by name; only a tier that makes parcels needs any.
-    batch_records
-        Most records in a batch.
+    batch_records, batch_s
+        Most records in a batch; and how long it should take, in seconds: a slower one makes the next smaller.
     record_bytes
         Largest record that is published itself; larger ones travel by reference. None if any does.
+    compute
+        Where the tier is called.
+    meter
+        Takes the measure of each batch.
     checkpoint
         Called with the name of each step that is done.
     """
@@ -79,7 +89,10 @@ class TierLoop:
         *,
         outlets: Mapping[str, Outlet] = _NO_OUTLETS,
         batch_records: int = BATCH_RECORDS,
+        batch_s: float = math.inf,
         record_bytes: int | None = None,
+        compute: Compute = compute_here,
+        meter: Meter = UNMEASURED,
         checkpoint: Checkpoint = _pass,
     ) -> None:
         self._partition = partition
@@ -88,8 +101,10 @@ class TierLoop:
         self._context = context
         self._jobs = jobs
         self._outlets = outlets
-        self._batch_records = batch_records
+        self._size = BatchSize(batch_records, batch_s)
         self._record_bytes = record_bytes
+        self._compute = compute
+        self._meter = meter
         self._checkpoint = checkpoint
 
     async def step(self) -> int:
@@ -104,55 +119,77 @@ class TierLoop:
         """
         # The event loop gets its turn: an interrupt is heard between two batches.
         await asyncio.sleep(0)
-        read = await self._partition.read(limit=self._batch_records, max_bytes=BATCH_BYTES)
+        timed = self._meter.timed
+        with timed("read"):
+            read = await self._partition.read(limit=self._size.records, max_bytes=BATCH_BYTES)
         if not read.records:
             return 0
+        start = time.monotonic()
         await self._handle(read._replace(records=await resolved(self._store, read.records)))
+        self._size.took(time.monotonic() - start, len(read.records))
         return len(read.records)
 
     async def _handle(self, read: Slice) -> None:
         """Decide on a slice and commit it; if a record in it cannot be handled, part by part."""
         watch = Stopwatch()
+        batch = None
         try:
-            outcome = await self._decide(read)
+            batch, outcome = await self._decide(read)
         except PacketError as error:
             if len(read.records) > 1:
                 for part in _halves(read):
                     await self._handle(part)
                 return
             outcome = burial(error, read, self._partition, self._tier, self._context, watch)
-        await self._effect(read, outcome)
+        await self._effect(read, batch, outcome)
 
-    async def _decide(self, read: Slice) -> Outcome:
-        with poison():
-            batch = self._decoded(read)
-        found = await self._found(batch)
+    async def _decide(self, read: Slice) -> tuple[Batch[Any], Outcome]:
+        batch = await self._compute(self._decoded, read)
+        with self._meter.timed("find"):
+            found = await self._found(batch)
         self._checkpoint(f"{self._tier.name} read")
+        with self._meter.timed("process"):
+            return batch, await self._compute(self._process, batch, found)
+
+    def _process(self, batch: Batch[Any], found: Found) -> Outcome:
         with poison():
             return self._tier.process(batch, found)
 
-    async def _effect(self, read: Slice, outcome: Outcome) -> None:
-        outputs, blobs = referring(self._outputs(outcome), self._record_bytes)
-        await self._store.write((*outcome.documents, *outcome.dead, *blobs))
+    async def _effect(self, read: Slice, batch: Batch[Any] | None, outcome: Outcome) -> None:
+        timed = self._meter.timed
+        outputs, blobs = await self._compute(self._published, outcome)
+        with timed("store"):
+            await self._store.write((*outcome.documents, *outcome.dead, *blobs))
         self._checkpoint(f"{self._tier.name} stored")
         if outcome.parcels:
-            await self._deliver(outcome.parcels)
-        await self._partition.commit(read, outputs)
+            with timed("deliver"):
+                await self._deliver(outcome.parcels)
+        with timed("commit"):
+            await self._partition.commit(read, outputs)
         self._checkpoint(f"{self._tier.name} committed")
+        self._meter.batch(read, batch, outcome, outputs)
+
+    def _published(self, outcome: Outcome) -> tuple[list[Outgoing], list[Blob]]:
+        return referring(self._outputs(outcome), self._record_bytes)
 
     def _decoded(self, read: Slice) -> Batch[Any]:
+        with poison():
+            return self._batch(read)
+
+    def _batch(self, read: Slice) -> Batch[Any]:
         place = self._partition.topic, self._partition.number
         return Batch(
             self._partition.number,
             read.first,
             read.end,
             tuple(record.offset for record in read.records),
+            tuple(record.time_ms for record in read.records),
             tuple(self._tier.decode(record, *place) for record in read.records),
         )
 
     async def _found(self, batch: Batch[Any]) -> Found:
         found, asked = Found(), Keys()
-        while keys := self._needs(batch, found).without(asked):
+        while keys := (await self._compute(self._needs, batch, found)).without(asked):
             found.add(await self._store.read(self._context.log, keys))
             found.jobs.update([(run, await self._jobs.load(run)) for run in keys.jobs])
             asked = asked.union(keys)

@@ -31,12 +31,15 @@ class Context(NamedTuple):
         Generation of the log's topic.
     is_marked
         Whether the log has markers; without any, the only run judges all of it.
+    mesh
+        What the topics of a live mesh are named by.
     """
 
     log: Digest
     run: Digest | None = None
     epoch: int = 0
     is_marked: bool = False
+    mesh: str = LIVE
 
     @property
     def owner(self) -> Digest:
@@ -46,7 +49,7 @@ class Context(NamedTuple):
     def topic(self, record: str) -> str:
         """Return the topic of a record."""
         if self.run is None:
-            return topic_of(record, LIVE)
+            return topic_of(record, self.mesh)
         return topic_of(record, (self.log if record == ALERTS else self.run).hex())
 
     def group(self, tier: str) -> str:
@@ -70,6 +73,8 @@ class Batch(Generic[R]):
         The offsets that are covered: first ≤ offset < end.
     offsets
         Offset of each record.
+    times_ms
+        When each was published: ms of Unix time (UTC), 0 where the bus keeps no time.
     records
         The decoded records.
     """
@@ -78,6 +83,7 @@ class Batch(Generic[R]):
     first: int
     end: int
     offsets: tuple[int, ...]
+    times_ms: tuple[int, ...]
     records: tuple[R, ...]
 
 
