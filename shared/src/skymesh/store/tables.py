@@ -18,6 +18,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    Redrive,
     ResourceRecord,
     Run,
     RunSummary,
@@ -103,15 +104,13 @@ TABLES: dict[type[Any], Table] = {
         (("run", "stock", "position"), ("id",)),
         partition=("run", "stock"),
     ),
-    Receipt: Table(
-        "receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)
-    ),
+    Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)),
     JournalEntry: Table(
         "journal",
-        ("run", "tier", "channel", "instance", "partition", "first"),
+        ("run", "tier", "channel", "instance", "source", "partition", "first"),
         ("id",),
         (("id",),),
-        place=("run", "tier", "channel", "instance", "partition", "first"),
+        place=("run", "tier", "channel", "instance", "source", "partition", "first"),
         partition=("run", "tier", "partition"),
         bucket=("first", 8192),
     ),
@@ -124,7 +123,17 @@ TABLES: dict[type[Any], Table] = {
     ResourceRecord: Table("resources", ("id",), first_stays=False),
     SourceCount: Table("source_counts", ("run", "name")),
     DeadLetter: Table(
-        "dead_letters", ("run", "source", "index"), partition=("run", "source"), bucket=("index", 1024)
+        "dead_letters",
+        ("run", "source", "index", "tier"),
+        partition=("run", "source"),
+        bucket=("index", 1024),
+    ),
+    Redrive: Table(
+        "redrives",
+        ("run", "source", "index", "tier"),
+        first_stays=False,
+        partition=("run", "source"),
+        bucket=("index", 1024),
     ),
     Product: Table("products", ("run", "name"), first_stays=False),
     PlacedMarker: Table("markers", ("log", "partition", "position"), partition=("log", "partition")),
