@@ -210,19 +210,24 @@ def test_rule_3_partitions_go_at_once_from_a_member_whose_work_waits_for_records
 def test_rule_3_an_open_transaction_ends_before_its_partition_goes(on_pair, monkeypatch):
     async def work(pair):
         await pair.fill(20)
-        publish, entered = Publisher.publish, asyncio.Event()
+        publish, entered, ended = Publisher.publish, asyncio.Event(), []
 
         async def publish_slowly(publisher, outputs, **more):
-            if more and not entered.is_set():
+            is_first = more and not entered.is_set()
+            if is_first:
                 entered.set()
                 await asyncio.sleep(1.0)
             await publish(publisher, outputs, **more)
+            if is_first:
+                ended.append(len(outputs))
 
         monkeypatch.setattr(Publisher, "publish", publish_slowly)
         async with running(pair.member()):
             await entered.wait()
             async with running(pair.member()):
+                await until(lambda: _are(bool(ended)))
                 await pair.wait_until_done()
+        assert ended == [10]
         assert await pair.told() == [*range(20)]
 
     on_pair(work)
@@ -391,6 +396,7 @@ def test_a_partition_that_is_worked_on_slowly_is_not_fetched_without_end(on_pair
     on_pair(work)
 
 
+@pytest.mark.slow
 def test_what_a_killed_publisher_began_holds_up_readers_for_a_while_only(on_pair, kafka_address):
     async def work(pair):
         await pair.fill(0)
