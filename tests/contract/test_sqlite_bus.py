@@ -28,10 +28,11 @@ async def main(address, step):
             seen.append(statement)
             if len(seen) == step:
                 os._exit(7)
-        records = await bus.read("g", "in", 0, limit=3, max_bytes=1000)
-        outputs = [Outgoing("out", record.key, record.value) for record in records]
-        bus._file.connection.set_trace_callback(strike)
-        await bus.commit("g", "in", 0, first=0, end=3, outputs=outputs)
+        async with bus.open("g", "in", 0) as partition:
+            read = await partition.read(limit=3, max_bytes=1000)
+            outputs = [Outgoing("out", record.key, record.value) for record in read.records]
+            bus._file.connection.set_trace_callback(strike)
+            await partition.commit(read, outputs)
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
@@ -46,7 +47,7 @@ class TestSqliteBus(BusContract):
             await bus.create("kept")
             await bus.publish([*outgoing("t", 7, key="k"), *outgoing("kept", 7, key="k")])
             for topic in ("t", "kept"):
-                await take(bus, "g", topic, await bus.read("g", topic, 0, limit=5, max_bytes=1000))
+                await take(bus, "g", topic, 5)
             left = await bus.read_from("t", 0, 0, limit=100, max_bytes=1000)
             kept = await bus.read_from("kept", 0, 0, limit=100, max_bytes=1000)
             return [int(record.value) for record in left], len(kept)

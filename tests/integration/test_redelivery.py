@@ -95,7 +95,7 @@ def _keep_all_topics(path, run):
 
     async def work(embedded):
         for record in OF_A_RUN:
-            await embedded.bus.create(topic_of(record, parse_id(run)[1]))
+            await embedded.bus.create(topic_of(record, parse_id(run)[1].hex()))
         await embedded.close()
 
     asyncio.run(work(open_embedded(path)))

@@ -15,6 +15,7 @@ import yaml
 
 from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.loader import load_job
 from skymesh.jobs.plan import plan_job
 from skymesh.model.execution import JournalEntry, Result, Settled
@@ -204,11 +205,13 @@ def run_stream(alerts, job, folder, *, batch_records=500):
 
     async def work():
         embedded = open_embedded(folder / "stream.db")
-        topic = topic_of(ALERTS, log)
+        topic = topic_of(ALERTS, log.hex())
         await embedded.bus.create(topic)
         await embedded.bus.publish([Outgoing(topic, alert.stock, wire.encode(alert)) for alert in alerts])
-        context = Context(run, log)
-        await run_tiers(embedded, context, plan, folder=folder, workers=1, batch_records=batch_records)
+        job = Deployed(run, "simulated", plan)
+        await run_tiers(
+            embedded, Context(log, run), job, folder=folder, workers=1, batch_records=batch_records
+        )
         await embedded.close()
 
     asyncio.run(work())

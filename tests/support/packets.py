@@ -218,12 +218,12 @@ def ingested(
     data: bytes, name: str = "synthetic.avro", schemas: Schemas | None = None
 ) -> list[Alert | DeadLetter]:
     """Return what ingest makes of every record of a container or message, in order."""
-    tier = Ingest(Context(Digest(bytes(16)), Digest(bytes(16))))
+    tier = Ingest(Context(Digest(bytes(16))))
     made: list[Alert | DeadLetter] = []
     for offset, item in enumerate(read_packets(Container(name, data), schemas or Schemas())):
         outcome = tier.process(Batch(0, offset, offset + 1, (offset,), (item,)), Found())
         made += [publication.value for publication in outcome.records]
-        made += [document for document in outcome.documents if isinstance(document, DeadLetter)]
+        made += outcome.dead
     return made
 
 

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from skymesh.errors import InvariantError, OutletUnavailableError, TransientError
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.plan import JobPlan
 from skymesh.model.ids import text_id
 from skymesh.model.reaction import Letter
 from skymesh.model.records import Intended
+from skymesh.provenance.journal import BATCH
 from skymesh.runtime.tier import Batch, Context
 from skymesh.store.store import Found, Keys
 from skymesh.testing import documents as made
@@ -29,14 +31,18 @@ def intent(number=1, letters=(XML,)):
 
 
 def intended(one):
-    return Intended(one.position, one.stock, one.id)
+    return Intended(one.position, one.stock, one.run, one.id, one.target)
 
 
 @pytest.fixture
 def deliver():
+    return Deliver(Context(made.LOG, made.RUN))
+
+
+def deployed():
     reactions = (SimpleNamespace(name="event"), SimpleNamespace(name="other"))
     channel = SimpleNamespace(name=made.CHANNEL, reactions=reactions)
-    return Deliver(Context(made.RUN, made.LOG), JobPlan("job", (channel,), ()))
+    return Deployed(made.RUN, "real", JobPlan("job", (channel,), ()))
 
 
 def batch(*intents):
@@ -47,14 +53,15 @@ def batch(*intents):
 def found(*intents):
     by_stock = {}
     for one in intents:
-        by_stock.setdefault(one.stock, []).append(one)
-    return Found(intents=by_stock)
+        by_stock.setdefault((one.run, one.stock), []).append(one)
+    return Found(intents=by_stock, jobs={made.RUN: deployed()})
 
 
 def test_it_asks_for_the_intents_of_the_stocks(deliver):
     one, other = intent(1), intent(2)
     keys = deliver.needs(batch(one, other), Found())
-    assert keys == Keys(intents=frozenset({one.stock, other.stock}), until=other.position)
+    stocks = frozenset({(made.RUN, one.stock), (made.RUN, other.stock)})
+    assert keys == Keys(intents=stocks, jobs=frozenset({made.RUN}), until=other.position)
 
 
 def test_a_parcel_names_one_message_by_the_reaction_and_several_by_their_own_names_too():
@@ -84,9 +91,11 @@ def test_every_record_becomes_a_parcel_and_a_line_and_the_journal_tiles(deliver)
     assert outcome.parcels == tuple(map(parcel_of, intents))
     assert (outcome.documents, outcome.records) == ((), ())
     assert [(e.tier, e.channel, e.instance, e.first, e.end) for e in outcome.journal] == [
-        ("deliver", made.CHANNEL, "event", 5, 8), ("deliver", made.CHANNEL, "other", 5, 8),
-    ]  # fmt: skip
-    told = [(line.subject, line.stock, line.outcome, line.output) for line in outcome.journal[0].lines]
+        ("deliver", "", BATCH, 5, 8),
+        ("deliver", made.CHANNEL, "event", 5, 8),
+        ("deliver", made.CHANNEL, "other", 5, 8),
+    ]
+    told = [(line.subject, line.stock, line.outcome, line.output) for line in outcome.journal[1].lines]
     assert told == [
         (text_id("reaction", one.id), one.stock, DELIVERED, (f"event/{one.id.hex()}.xml",)) for one in intents
     ]

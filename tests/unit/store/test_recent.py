@@ -51,11 +51,11 @@ def test_the_tiers_of_a_process_find_what_is_stored(parts, is_again):
             for _ in range(1 + is_again):  # a batch that failed behind its documents is decided again
                 stocks = {row.stock for row in rows}
                 of_t0 = keys(stocks, end)
-                assert await recent.read(LOG, RUN, of_t0) == await plain.read(LOG, RUN, of_t0)
+                assert await recent.read(LOG, of_t0) == await plain.read(LOG, of_t0)
                 await recent.write(rows)
             for until in range(first, end):
                 wanted = keys(asked & stocks or stocks, until)
-                assert await recent.read(LOG, RUN, wanted) == await plain.read(LOG, RUN, wanted)
+                assert await recent.read(LOG, wanted) == await plain.read(LOG, wanted)
 
     on_both(work)
 
@@ -66,18 +66,20 @@ def test_other_logs_stocks_and_later_positions_are_read_from_the_store():
         asked = [(LOG, 1, 3), (OTHER_LOG, 1, 3), (LOG, 1, 3), (LOG, 2, 3), (LOG, 2, 8), (LOG, 3, 5)]
         for log, stocks, until in asked:
             wanted = keys(STOCKS[:stocks], until)
-            assert await recent.read(log, RUN, wanted) == await plain.read(log, RUN, wanted)
+            assert await recent.read(log, wanted) == await plain.read(log, wanted)
 
     on_both(work)
 
 
 def test_everything_but_arrivals_comes_from_the_store_each_time():
     async def work(plain, recent):
-        wanted = keys(STOCKS, 9, links=frozenset(STOCKS), results=frozenset({result(1).id}))
-        await recent.read(LOG, RUN, wanted)
+        wanted = keys(
+            STOCKS, 9, links=frozenset((RUN, stock) for stock in STOCKS), results=frozenset({result(1).id})
+        )
+        await recent.read(LOG, wanted)
         await plain.write([link(1), result(1)])
-        found = await recent.read(LOG, RUN, wanted)
-        assert found == await plain.read(LOG, RUN, wanted)
+        found = await recent.read(LOG, wanted)
+        assert found == await plain.read(LOG, wanted)
         assert result(1).id in found.results
 
     on_both(work)
@@ -85,10 +87,10 @@ def test_everything_but_arrivals_comes_from_the_store_each_time():
 
 def test_arrivals_at_hand_are_not_read_again():
     async def work(plain, recent):
-        await recent.read(LOG, RUN, keys(STOCKS, 9))
+        await recent.read(LOG, keys(STOCKS, 9))
         await recent.write([arrival(1)])
-        (row,) = (await recent.read(LOG, RUN, keys(STOCKS, 5))).arrivals[arrival(1).stock]
-        (again,) = (await recent.read(LOG, RUN, keys(STOCKS, 5))).arrivals[arrival(1).stock]
+        (row,) = (await recent.read(LOG, keys(STOCKS, 5))).arrivals[arrival(1).stock]
+        (again,) = (await recent.read(LOG, keys(STOCKS, 5))).arrivals[arrival(1).stock]
         assert row is again
 
     on_both(work)

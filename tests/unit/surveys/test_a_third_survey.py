@@ -93,8 +93,8 @@ from skymesh_t2.units.light_curve_summary import LightCurveSummary
 def ingest(name, path):
     packets = tuple(read_packets(Container(name, pathlib.Path(path).read_bytes())))
     batch = Batch(0, 0, len(packets), tuple(range(len(packets))), packets)
-    outcome = Ingest(Context(bytes(16), bytes(16))).process(batch, Found())
-    return [publication.value for publication in outcome.records], outcome.documents
+    outcome = Ingest(Context(bytes(16))).process(batch, Found())
+    return [publication.value for publication in outcome.records], outcome.dead
 
 (alert,), (letter,) = ingest("argus.avro", sys.argv[1])
 (ztf,), _ = ingest("ztf.avro", sys.argv[2])

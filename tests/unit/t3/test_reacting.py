@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError, TransientError
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.plan import ChannelPlan, Configured, JobPlan
 from skymesh.jobs.reactions import ReactionPlan
 from skymesh.jobs.spec import WiredSpec
@@ -28,6 +29,7 @@ from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, reaction_id
 from skymesh.model.records import Completed, Intended
 from skymesh.model.state import make_state
+from skymesh.runtime.jobs import OneJob
 from skymesh.runtime.loop import TierLoop, with_retries
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import INTENTS, PROVENANCE, RESULTS, topic_of
@@ -247,7 +249,7 @@ def _record(step):
         made = _result(step, index, "score")
         other = (digest_of("result", ["none", step.stock, step.offset, index]), "missing")
         states[state_of(step, index).id] = {"score": (made.id, made.outcome), "other": other}
-    return Completed(Position(0, 0, step.offset), step.stock, _alert_of(step), {CHANNEL: states})
+    return Completed(Position(0, 0, step.offset), step.stock, _alert_of(step), {RUN: {CHANNEL: states}})
 
 
 class Told(NamedTuple):
@@ -272,7 +274,7 @@ def run(folder, plan, steps, *, batch_records=500, again=0, origin="real"):
 
     async def work():
         embedded = open_embedded(folder / "store.db")
-        topics = {name: topic_of(name, RUN) for name in (RESULTS, INTENTS, PROVENANCE)}
+        topics = {name: topic_of(name, RUN.hex()) for name in (RESULTS, INTENTS, PROVENANCE)}
         for topic in topics.values():
             await embedded.bus.create(topic)
         for step in steps:
@@ -280,11 +282,11 @@ def run(folder, plan, steps, *, batch_records=500, again=0, origin="real"):
         await embedded.bus.publish(
             [Outgoing(topics[RESULTS], step.stock, wire.encode(_record(step))) for step in steps]
         )
-        context = Context(RUN, LOG, origin=origin)
-        await _through(embedded, context, plan, batch_records)
+        context, deployed = Context(LOG, RUN), Deployed(RUN, origin, plan)
+        await _through(embedded, context, deployed, batch_records)
         if again:
             embedded.bus._file.connection.execute("UPDATE committed SET next = max(0, next - ?)", (again,))
-            await _through(embedded, context, plan, batch_records)
+            await _through(embedded, context, deployed, batch_records)
         told = Told(
             [intent async for intent in embedded.store.scan(Intent)],
             [wire.decode(r.value, Intended) async for part in embedded.bus.iter_from(topics[INTENTS], 0, 0)
@@ -302,10 +304,12 @@ def run(folder, plan, steps, *, batch_records=500, again=0, origin="real"):
     return asyncio.run(work())
 
 
-async def _through(embedded, context, plan, batch_records):
-    loop = TierLoop(embedded.bus, embedded.store, T3(context, plan), context, batch_records=batch_records)
-    while await with_retries(loop, attempts=2, first_pause_s=0):
-        """Go on to the end."""
+async def _through(embedded, context, deployed, batch_records):
+    async with embedded.bus.open(context.group("t3"), context.topic(RESULTS), 0) as partition:
+        jobs = OneJob(deployed)
+        loop = TierLoop(partition, embedded.store, T3(context), context, jobs, batch_records=batch_records)
+        while await with_retries(loop, attempts=2, first_pause_s=0):
+            """Go on to the end."""
 
 
 def test_a_state_that_meets_the_condition_fires_and_the_others_do_not(tmp_path):
@@ -322,8 +326,7 @@ def test_a_state_that_meets_the_condition_fires_and_the_others_do_not(tmp_path):
     assert len(told.views) == 4
 
 
-def test_what_is_not_said_to_be_real_is_told_as_simulated(tmp_path):
-    assert Context(RUN, LOG).origin == "simulated"
+def test_a_run_on_simulated_alerts_tells_them_as_simulated(tmp_path):
     told = run(tmp_path, job(reaction(Tells())), [Step(1)], origin="simulated")
     assert "simulated" in told.texts[0]
 

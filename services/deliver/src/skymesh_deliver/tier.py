@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from skymesh.errors import InvariantError
-from skymesh.jobs.plan import JobPlan
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import DIGEST_SIZE, Digest, text_id
 from skymesh.model.reaction import Intent, Place, Receipt
@@ -31,44 +30,63 @@ class Deliver:
     Parameters
     ----------
     context
-        The run and its log.
-    job
-        Its plan.
+        The log.
     """
 
     name = "deliver"
     reads = INTENTS
     record_type = Intended
 
-    def __init__(self, context: Context, job: JobPlan) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._reactions = tuple((c.name, r.name) for c in job.channels for r in c.reactions)
 
     def needs(self, batch: Batch[Intended], found: Found) -> Keys:
-        """Return the intents of the batch's stocks."""
-        stocks = frozenset(record.stock for record in batch.records)
-        return Keys(intents=stocks, until=batch.records[-1].position)
+        """Return the jobs and the intents of the batch's stocks."""
+        return Keys(
+            intents=frozenset((record.run, record.stock) for record in batch.records),
+            jobs=frozenset(_runs(batch)),
+            until=max(record.position for record in batch.records),
+        )
 
     def process(self, batch: Batch[Intended], found: Found) -> Outcome:
         """Make a parcel of every intent."""
         watch = Stopwatch()
         intents = [_intent(record, found) for record in batch.records]
         parcels = tuple(parcel_of(intent) for intent in intents)
-        return Outcome(parcels=parcels, journal=self._journal(batch, intents, parcels, watch))
+        return Outcome(parcels=parcels, journal=self._journal(batch, found, intents, parcels, watch))
 
     def _journal(
-        self, batch: Batch[Intended], intents: list[Intent], parcels: Iterable[Parcel], watch: Stopwatch
+        self,
+        batch: Batch[Intended],
+        found: Found,
+        intents: list[Intent],
+        parcels: Iterable[Parcel],
+        watch: Stopwatch,
     ) -> tuple[JournalEntry, ...]:
-        journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
-        lines: dict[tuple[str, str], list[Line]] = {place: [] for place in self._reactions}
+        lines: dict[tuple[Digest, str, str], list[Line]] = {}
         for intent, parcel in zip(intents, parcels, strict=True):
             names = tuple(item.name for item in parcel.items)
             line = Line(text_id("reaction", intent.id), intent.stock, names, DELIVERED)
-            lines[intent.channel, intent.instance].append(line)
-        return tuple(
-            journalist.entry(channel, instance, None, told, watch.started_utc, watch.seconds())
-            for (channel, instance), told in lines.items()
-        )
+            lines.setdefault((intent.run, intent.channel, intent.instance), []).append(line)
+        place = (self.name, batch.partition, batch.first, batch.end)
+        runs = _runs(batch)
+        counts = {"records": len(batch.records)}
+        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
+        for run in runs:
+            journalist = Journalist(run, *place)
+            for channel in found.jobs[run].plan.channels:
+                for reaction in channel.reactions:
+                    told = lines.get((run, channel.name, reaction.name), [])
+                    entries.append(
+                        journalist.entry(
+                            channel.name, reaction.name, None, told, watch.started_utc, watch.seconds()
+                        )
+                    )
+        return tuple(entries)
+
+
+def _runs(batch: Batch[Intended]) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(record.run for record in batch.records))
 
 
 def parcel_of(intent: Intent) -> Parcel:
@@ -93,7 +111,7 @@ def _digest(body: bytes) -> Digest:
 
 
 def _intent(record: Intended, found: Found) -> Intent:
-    for intent in found.intents[record.stock]:
+    for intent in found.intents[record.run, record.stock]:
         if intent.id == record.reaction:
             return intent
     raise InvariantError("was published and is not in the store", where=text_id("reaction", record.reaction))

@@ -45,12 +45,12 @@ class Ingest:
             alerts.append(Publication(ALERTS, shaped.alert.stock, shaped.alert))
             if shaped.cutouts is not None and shaped.alert.cutouts is not None:
                 cutouts.append(Cutouts(shaped.alert.cutouts, shaped.cutouts))
-        return Outcome(documents=(*cutouts, *dead), records=tuple(alerts))
+        return Outcome(documents=tuple(cutouts), records=tuple(alerts), dead=tuple(dead))
 
     def _letter(self, record: Packet | Unreadable, error: PacketError) -> DeadLetter:
         source = record.source
         return DeadLetter(
-            self._context.run, source.name, source.index, error.code, str(error), bytes(record.payload)
+            self._context.owner, source.name, source.index, error.code, str(error), bytes(record.payload)
         )
 
 

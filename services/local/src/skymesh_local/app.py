@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from typing import Any
 from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs.confluent import Schemas, SchemaSource
 from skymesh.codecs.schema_registry import SchemaRegistry
-from skymesh.jobs.plan import JobPlan
+from skymesh.jobs.deployed import Deployed
 from skymesh.runtime.execute import Executor, InProcessExecutor
+from skymesh.runtime.jobs import OneJob
 from skymesh.runtime.loop import TierLoop, with_retries
 from skymesh.runtime.process_pool import ProcessExecutor
 from skymesh.runtime.tier import Context, Tier
-from skymesh.runtime.topics import ALERTS, OF_A_RUN, topic_of
+from skymesh.runtime.topics import ALERTS, OF_A_RUN
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.recent import RecentArrivals
 from skymesh.store.sqlite import SqliteStore
@@ -83,18 +85,17 @@ def executor_of(workers: int) -> Executor:
     return InProcessExecutor() if workers <= 1 else ProcessExecutor(workers)
 
 
-def tiers_of(context: Context, job: JobPlan, executor: Executor) -> tuple[Tier[Any], ...]:
+def tiers_of(context: Context, executor: Executor) -> tuple[Tier[Any], ...]:
     """Return the tiers of a run, in the way of an alert."""
     # Nothing travels inline: T2 finds in memory the points that T0 has just registered.
-    t1 = T1(context, job, inline_bytes=0)
-    t2, t3 = T2(context, job, executor), T3(context, job)
-    return T0(context, job), t1, t2, t3, Deliver(context, job), Provenance()
+    t1 = T1(context, inline_bytes=0)
+    return T0(context), t1, T2(context, executor), T3(context), Deliver(context), Provenance()
 
 
 async def run_tiers(
     embedded: Embedded,
     context: Context,
-    job: JobPlan,
+    job: Deployed,
     *,
     folder: Path,
     workers: int,
@@ -115,25 +116,30 @@ async def run_tiers(
         If the store or the folder stays away.
     """
     for record in OF_A_RUN:
-        await embedded.bus.create(topic_of(record, context.run), is_kept=False)
+        await embedded.bus.create(context.topic(record), is_kept=False)
     executor = executor_of(workers)
     store = RecentArrivals(embedded.store)
-    try:
-        partitions = await embedded.bus.partitions(topic_of(ALERTS, context.log))
-        outlets = {"file": FileOutlet(folder)}
-        loops = [
-            TierLoop(
-                embedded.bus,
-                store,
-                tier,
-                context,
-                partition=partition,
-                outlets=outlets,
-                batch_records=batch_records,
-            )
-            for tier in reversed(tiers_of(context, job, executor))
-            for partition in range(partitions if tier.reads == ALERTS else 1)
-        ]
+    outlets = {"file": FileOutlet(folder)}
+    async with AsyncExitStack() as opened:
+        opened.callback(embedded.file.end_groups)
+        opened.callback(executor.close)
+        partitions = await embedded.bus.partitions(context.topic(ALERTS))
+        loops = []
+        for tier in reversed(tiers_of(context, executor)):
+            for number in range(partitions if tier.reads == ALERTS else 1):
+                taken = embedded.bus.open(context.group(tier.name), context.topic(tier.reads), number)
+                partition = await opened.enter_async_context(taken)
+                loops.append(
+                    TierLoop(
+                        partition,
+                        store,
+                        tier,
+                        context,
+                        OneJob(job),
+                        outlets=outlets,
+                        batch_records=batch_records,
+                    )
+                )
         alert_loops = set(loops[-partitions:])
         batches = 0
         while True:
@@ -150,9 +156,6 @@ async def run_tiers(
                     break
             else:
                 return
-    finally:
-        executor.close()
-        embedded.file.end_groups()
 
 
 def collect_garbage_rarely() -> None:

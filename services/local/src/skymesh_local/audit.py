@@ -11,20 +11,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skymesh.codecs import wire
-from skymesh.model.execution import JournalEntry, count_lines, journal_id
+from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
-from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, topic_of
+from skymesh.provenance.journal import BATCH
+from skymesh.runtime.tier import Context
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
 from skymesh_local.app import Embedded
 from skymesh_local.audit_log import audit_arrivals, audit_intake
 from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
+from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
 
 READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
 _MOST_HOLES = 200
-# What entries count beside the outcomes of their lines.
-_NO_OUTCOMES = frozenset({"memoised", "points"})
+
+
+Reader = tuple[str, int]
+"""A tier, and a partition of its input."""
 
 
 @dataclass
@@ -34,16 +39,19 @@ class Journal:
     Attributes
     ----------
     entries
-        All entries.
+        What the units of the run did.
+    batches
+        What tiles each tier's input, with the runs at work in each batch.
     completed
-        tier → offset of its input topic up to which it has committed.
-    ends
-        tier → end of its input topic.
+        tier and partition → offset of its input up to which it has committed.
+    left
+        tier and partition → records that it has not committed.
     """
 
     entries: list[JournalEntry]
-    completed: dict[str, int]
-    ends: dict[str, int]
+    batches: list[JournalEntry]
+    completed: dict[Reader, int]
+    left: dict[Reader, int]
 
     def of(self, tier: str) -> list[JournalEntry]:
         """Return the entries of a tier."""
@@ -51,12 +59,12 @@ class Journal:
 
     def waiting(self, tier: str) -> int:
         """Return how many records a tier has not completed."""
-        return self.ends[tier] - self.completed[tier]
+        return sum(count for (name, _), count in self.left.items() if name == tier)
 
     @property
     def inflight(self) -> int:
         """Records that some tier has not completed."""
-        return sum(self.waiting(tier) for tier in self.ends)
+        return sum(self.left.values())
 
 
 @dataclass
@@ -112,10 +120,11 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     found = Audit(run)
     journal = await _journal(embedded, run)
     found.inflight = journal.inflight
-    found.holes += await _registry_holes(embedded, run)
-    found.holes += _tiling_holes(run, journal)
+    job = await embedded.store.get(JobRecord, id=run.job)
+    found.holes += _registry_holes(run, job)
+    found.holes += audit_tiling(run, job, journal)
     found.holes += await audit_intake(embedded, run)
-    registered, holes = await audit_arrivals(embedded, run, journal.of("t0"), journal.completed["t0"])
+    registered, holes = await audit_arrivals(embedded, run, journal)
     found.holes += holes
     found.holes += await audit_verdicts(embedded.store, run, journal)
     found.holes += await audit_states(embedded.store, run, journal)
@@ -140,62 +149,39 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
 
 async def _journal(embedded: Embedded, run: Run) -> Journal:
     """Collect the journal, with what the sink has not kept yet."""
-    entries = [entry async for entry in embedded.store.scan(JournalEntry, run=run.id)]
-    topic = topic_of(PROVENANCE, run.id)
-    if await embedded.bus.partitions(topic):
-        start = await embedded.bus.committed(f"{run.id.hex()}.provenance", topic, 0)
-        async for records in embedded.bus.iter_from(topic, 0, start):
-            entries += [wire.decode(record.value, JournalEntry) for record in records]
-    completed, ends = {}, {}
+    context = Context(run.log, run.id)
+    bus = embedded.bus
+    entries = {entry.id: entry async for entry in embedded.store.scan(JournalEntry, run=run.id)}
+    topic = context.topic(PROVENANCE)
+    for partition in range(await bus.partitions(topic)):
+        start = await bus.committed(context.group(PROVENANCE), topic, partition)
+        async for records in bus.iter_from(topic, partition, start):
+            told = [wire.decode(record.value, JournalEntry) for record in records]
+            entries |= {entry.id: entry for entry in told}
+    completed, left = {}, {}
     for tier, record in READS.items():
-        topic = topic_of(record, run.log if record == ALERTS else run.id)
-        has_begun = bool(await embedded.bus.partitions(topic))
-        ends[tier] = await embedded.bus.end(topic, 0) if has_begun else 0
-        completed[tier] = await embedded.bus.committed(f"{run.id.hex()}.{tier}", topic, 0) if has_begun else 0
-    unique = {entry.id: entry for entry in entries}
-    return Journal(sorted(unique.values(), key=lambda entry: (entry.tier, entry.first)), completed, ends)
+        topic = context.topic(record)
+        for partition in range(await bus.partitions(topic)):
+            place = (context.group(tier), topic, partition)
+            completed[tier, partition] = await bus.committed(*place)
+            left[tier, partition] = await bus.waiting(*place)
+    ordered = sorted(entries.values(), key=lambda entry: (entry.tier, entry.partition, entry.first))
+    return Journal(
+        [entry for entry in ordered if entry.instance != BATCH],
+        [entry for entry in ordered if entry.instance == BATCH],
+        completed,
+        left,
+    )
 
 
-async def _registry_holes(embedded: Embedded, run: Run) -> list[str]:
+def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
     holes = []
     if run_id(run.job, run.log, run.origin, run.name) != run.id:
         holes.append(f"run:{run.id.hex()} is not the digest of its job, log, origin and name")
-    job = await embedded.store.get(JobRecord, id=run.job)
     if job is None:
         return [*holes, f"job:{run.job.hex()} is not in the store"]
     if job_id(job.resolved) != run.job:
         holes.append(f"job:{run.job.hex()} is not the digest of what it says")
-    return holes
-
-
-def _tiling_holes(run: Run, journal: Journal) -> list[str]:
-    """Return where the entries of a (tier, channel, instance) leave or cover twice offsets of its input."""
-    holes: list[str] = []
-    covered: dict[tuple[str, str, str], int] = {}
-    for entry in journal.entries:
-        place = (entry.tier, entry.channel, entry.instance)
-        right = journal_id(run.id, *place, entry.partition, entry.first, entry.end)
-        if any(
-            entry.counts.get(outcome, 0) != count for outcome, count in count_lines(entry.lines).items()
-        ) or len(entry.lines) != sum(
-            count for outcome, count in entry.counts.items() if outcome not in _NO_OUTCOMES
-        ):
-            holes.append(f"journal:{entry.id.hex()} has other lines than it counts")
-        if entry.id != right:
-            holes.append(f"journal:{entry.id.hex()} is not the digest of its place")
-        if entry.end > entry.first:
-            if entry.first != covered.get(place, 0):
-                said = " ".join(filter(None, place))
-                holes.append(f"journal of {said}: offsets {covered.get(place, 0)} to {entry.first}")
-            covered[place] = entry.end
-    for tier, completed in (journal.completed | {"ingest": journal.ends["t0"]}).items():
-        places = [place for place in covered if place[0] == tier]
-        if completed and not places:
-            holes.append(f"journal of {tier}: nothing, but {completed} offsets are committed")
-        for place in places:
-            if covered[place] != completed:
-                said = " ".join(filter(None, place))
-                holes.append(f"journal of {said}: ends at {covered[place]}, committed is {completed}")
     return holes
 
 

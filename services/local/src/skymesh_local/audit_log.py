@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,8 +15,12 @@ from skymesh.model.ids import digest_sequence, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
-from skymesh.runtime.topics import ALERTS, topic_of
+from skymesh.runtime.tier import Context
+from skymesh.runtime.topics import ALERTS
 from skymesh_local.app import Embedded
+
+if TYPE_CHECKING:
+    from skymesh_local.audit import Journal
 
 
 async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
@@ -42,20 +47,17 @@ async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
     return holes
 
 
-async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[int, Alert]]:
-    """Yield offset and alert of the log."""
-    topic = topic_of(ALERTS, run.log)
-    if not await embedded.bus.partitions(topic):
-        return
-    async for records in embedded.bus.iter_from(topic, 0, 0):
-        for record in records:
-            yield record.offset, wire.decode(record.value, Alert)
+async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[Position, Alert]]:
+    """Yield position and alert of the log, partition by partition."""
+    topic = Context(run.log, run.id).topic(ALERTS)
+    for partition in range(await embedded.bus.partitions(topic)):
+        async for records in embedded.bus.iter_from(topic, partition, 0):
+            for record in records:
+                yield Position(0, partition, record.offset), wire.decode(record.value, Alert)
 
 
-async def audit_arrivals(
-    embedded: Embedded, run: Run, entries: list[JournalEntry], completed: int
-) -> tuple[dict[str, int], list[str]]:
-    """Compare log, arrivals and T0's registration, offset by offset up to what T0 has completed.
+async def audit_arrivals(embedded: Embedded, run: Run, journal: Journal) -> tuple[dict[str, int], list[str]]:
+    """Compare log, arrivals and T0's registration, position by position up to what T0 has completed.
 
     Returns
     -------
@@ -63,18 +65,20 @@ async def audit_arrivals(
     """
     counts: dict[str, int] = {}
     holes: list[str] = []
-    lines = _registration(entries)
-    arrivals = _below(embedded.store.scan(Arrival, log=run.log), completed)
+    lines = _registration(journal.of("t0"))
+    arrivals = _below(embedded.store.scan(Arrival, log=run.log), journal)
     arrival = await anext(arrivals, None)
-    async for offset, alert in iter_log(embedded, run):
-        if offset >= completed:
-            break
+    completed = 0
+    async for position, alert in iter_log(embedded, run):
+        if position.offset >= journal.completed["t0", position.partition]:
+            continue
+        completed += 1
         line = next(lines, None)
-        while arrival is not None and arrival.position.offset < offset:
+        while arrival is not None and arrival.position < position:
             holes.append(f"an arrival at {arrival.position} that is not in the log")
             arrival = await anext(arrivals, None)
-        here = arrival if arrival is not None and arrival.position == Position(0, 0, offset) else None
-        holes += await _place_holes(embedded, offset, alert, here, line)
+        here = arrival if arrival is not None and arrival.position == position else None
+        holes += await _place_holes(embedded, position.offset, alert, here, line)
         if line is not None:
             counts[line.outcome] = counts.get(line.outcome, 0) + 1
         if here is not None:
@@ -121,9 +125,9 @@ def _registration(entries: list[JournalEntry]) -> Iterator[Line]:
             yield from entry.lines
 
 
-async def _below(arrivals: AsyncIterator[Arrival], completed: int) -> AsyncIterator[Arrival]:
-    """Yield arrivals up to an offset; rows of a batch that was not committed may stand behind it."""
+async def _below(arrivals: AsyncIterator[Arrival], journal: Journal) -> AsyncIterator[Arrival]:
+    """Yield arrivals up to what T0 completed; rows of a batch that was not committed may stand behind it."""
     async for arrival in arrivals:
-        if arrival.position.offset >= completed:
-            return
-        yield arrival
+        position = arrival.position
+        if position.offset < journal.completed.get(("t0", position.partition), 0):
+            yield arrival

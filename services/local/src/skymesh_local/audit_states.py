@@ -96,7 +96,7 @@ async def _state_holes(store: Store, run: Run, link: StateLink) -> list[str]:
     emitted = sorted({id_ for ids in link.emitted.values() for id_ in ids})
     if not emitted:
         return holes
-    found = await store.read(run.log, run.id, Keys(arrivals=frozenset({link.stock}), until=link.position))
+    found = await store.read(run.log, Keys(arrivals=frozenset({link.stock}), until=link.position))
     registered = {point.id for arrival in found.arrivals[link.stock] for point in arrival.alert.points}
     for id_ in emitted:
         state = await store.get(State, id=id_)

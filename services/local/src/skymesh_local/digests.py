@@ -12,6 +12,7 @@ from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.reaction import Intent
 from skymesh.model.run import Run
 from skymesh.model.state import StateLink
+from skymesh.provenance.journal import BATCH
 from skymesh.store.store import Store
 
 
@@ -66,6 +67,8 @@ async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
     units: dict[str, dict[str, Any]] = {}
     journaled = 0
     async for entry in store.scan(JournalEntry, run=run.id):
+        if entry.instance == BATCH:
+            continue
         journaled += len(entry.lines)
         if entry.tier == "t0" and not entry.channel:
             _add(registered, entry.counts)

@@ -78,7 +78,7 @@ class Intake:
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
         # The run is known only when the log is; until then dead letters carry none.
-        self._tier = Ingest(Context(_NO_RUN, _NO_RUN))
+        self._tier = Ingest(Context(_NO_RUN))
         self._packets: list[Packet | Unreadable] = []
         self._alerts: list[Alert] = []
         self._dead: list[tuple[bytes]] = []
@@ -107,12 +107,10 @@ class Intake:
         self._packets = []
         for publication in outcome.records:
             self._counts[publication.value.source.name][0] += 1
-        for document in outcome.documents:
-            if isinstance(document, DeadLetter):
-                self._counts[document.source][1] += 1
-                self._dead.append((wire.encode(document),))
-            elif isinstance(document, Cutouts):
-                self._stamps.append(document)
+        for letter in outcome.dead:
+            self._counts[letter.source][1] += 1
+            self._dead.append((wire.encode(letter),))
+        self._stamps += [document for document in outcome.documents if isinstance(document, Cutouts)]
         self._alerts += [publication.value for publication in outcome.records]
         if len(self._alerts) + len(self._dead) >= _ROWS_AT_ONCE:
             await self._flush()
@@ -160,7 +158,7 @@ class Intake:
             log_id = digest_sequence("log", (alert + record for alert, record in keys))
             length = self._spool.execute("SELECT COUNT(*) FROM alerts").fetchone()[0]
         log = Log(log_id, length)
-        topic = topic_of(ALERTS, log_id)
+        topic = topic_of(ALERTS, log_id.hex())
         await self._bus.create(topic)
         await self._bus.fill(topic, self._in_order())
         await self._store.write([log])
@@ -207,7 +205,7 @@ async def journal_intake(embedded: Embedded, run: Run) -> None:
     StoreUnavailableError
         If the disk is full.
     """
-    topic = topic_of(ALERTS, run.log)
+    topic = topic_of(ALERTS, run.log.hex())
     dead = [letter async for letter in embedded.store.scan(DeadLetter, run=run.id)]
     length = await embedded.bus.end(topic, 0)
     first = 0

@@ -127,8 +127,8 @@ async def state_links(store: Store, stock: str) -> list[tuple[Run, StateLink]]:
     """Return the links of a stock's alerts to states, run by run."""
     found = []
     async for run in store.scan(Run):
-        keys = Keys(links=frozenset({stock}), until=_END)
-        found += [(run, link) for link in (await store.read(run.log, run.id, keys)).links[stock]]
+        keys = Keys(links=frozenset({(run.id, stock)}), until=_END)
+        found += [(run, link) for link in (await store.read(run.log, keys)).links[run.id, stock]]
     return found
 
 

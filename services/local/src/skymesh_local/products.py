@@ -118,7 +118,7 @@ async def newest_views(store: Store, run: Digest, channels: Iterable[str]) -> As
 
 async def _with_results(store: Store, view: View) -> ObjectView:
     ids = frozenset(id_ for id_, _ in view.results.values())
-    found = await store.read(_NO_LOG, view.run, Keys(results=ids, until=Position(0, 0, 0)))
+    found = await store.read(_NO_LOG, Keys(results=ids, until=Position(0, 0, 0)))
     return object_view(view, found.results)
 
 

@@ -32,7 +32,12 @@ async def register_job(store: Store, plan: JobPlan) -> JobPlan:
         ResourceRecord(c.digest, "catalogue", str(c.path.resolve())) for c in plan.resources.values()
     ]
     await store.write(
-        [*configs.values(), *units.values(), *resources, JobRecord(plan.id, plan.name, plan.resolved)]
+        [
+            *configs.values(),
+            *units.values(),
+            *resources,
+            JobRecord(plan.id, plan.name, plan.resolved, dict(plan.spec)),
+        ]
     )
     return plan
 

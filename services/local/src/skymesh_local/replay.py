@@ -56,7 +56,7 @@ async def replay_log(source_path: Path, run_name: str, target: Embedded) -> Repl
     source = open_embedded(source_path, must_exist=True)
     try:
         run = await find_run(source.store, run_name)
-        await _copy_topic(source, target, topic_of(ALERTS, run.log))
+        await _copy_topic(source, target, topic_of(ALERTS, run.log.hex()))
         log = await source.store.get(Log, id=run.log)
     finally:
         await source.close()

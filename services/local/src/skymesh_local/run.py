@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from skymesh.errors import JobError, SettingsError
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.loader import builtin_jobs, load_job
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.model.ids import ENCODING_VERSION, digest_of
@@ -186,8 +187,8 @@ async def _run_tiers(
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
-            Context(run.id, run.log, origin=run.origin),
-            plan,
+            Context(run.log, run.id),
+            Deployed(run.id, run.origin, plan),
             folder=folder,
             workers=settings.workers,
             batch_records=settings.batch_records,

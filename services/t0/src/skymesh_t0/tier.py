@@ -1,152 +1,102 @@
-"""The decisions of T0: what each alert adds to its stock, and which channels keep it."""
+"""The decisions of T0: what each alert adds to its stock, and which channels of which runs keep it."""
 
 from __future__ import annotations
 
-from skymesh.jobs.plan import ChannelPlan, JobPlan
+from typing import Any
+
 from skymesh.model.alert import Alert, Arrival
-from skymesh.model.execution import JournalEntry, Line
-from skymesh.model.ids import text_id
+from skymesh.model.deployment import LogRecord
+from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.records import Accepted
-from skymesh.model.state import Verdict as VerdictRow
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication
 from skymesh.runtime.topics import ACCEPTED, ALERTS
-from skymesh.store.store import Found, Keys
-from skymesh.units.filter import Verdict
+from skymesh.store.store import Found, Keys, RunStock
+from skymesh_t0.judging import Judging, Registered
 from skymesh_t0.registration import StockRegister
-from skymesh_t0.verdicts import FOLLOWED, judge
-
-ACCEPT, REJECT, DUPLICATE = "accepted", "rejected", "duplicate"
-REGISTER = "register"
+from skymesh_t0.roster import Roster
 
 
 class T0:
-    """Registers every readable alert and judges those that are no duplicates.
+    """Registers every readable alert, and lets the runs that are at work there judge it.
 
     Parameters
     ----------
     context
-        The run and its log.
-    job
-        Its plan.
+        The log.
     """
 
     name = "t0"
     reads = ALERTS
-    record_type = Alert
+    record_type: Any = LogRecord
 
-    def __init__(self, context: Context, job: JobPlan) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._channels = job.channels
 
-    def needs(self, batch: Batch[Alert], found: Found) -> Keys:
-        """Return the stocks of the batch: their arrivals, and where a channel follows, their verdicts."""
-        stocks = frozenset(alert.stock for alert in batch.records)
-        follows = any(channel.follow for channel in self._channels)
-        return Keys(
-            arrivals=stocks, verdicts=stocks if follows else frozenset(), until=self._at(batch, batch.end)
-        )
+    def needs(self, batch: Batch[LogRecord], found: Found) -> Keys:
+        """Return the arrivals of the batch's stocks, who judges them, and what following channels kept."""
+        stocks = frozenset(record.stock for record in batch.records if isinstance(record, Alert))
+        until = self._context.at(batch.partition, batch.end)
+        markers = frozenset({batch.partition} if self._context.is_marked else ())
+        if not found.markers.keys() >= markers:
+            return Keys(arrivals=stocks, markers=markers, until=until)
+        runs = frozenset(self._roster(batch, found).runs)
+        followed: set[RunStock] = set()
+        for run in runs & found.jobs.keys():
+            if any(channel.follow for channel in found.jobs[run].plan.channels):
+                followed.update((run, stock) for stock in stocks)
+        return Keys(arrivals=stocks, markers=markers, jobs=runs, verdicts=frozenset(followed), until=until)
 
-    def process(self, batch: Batch[Alert], found: Found) -> Outcome:
-        """Register the batch, judge it, and publish what any channel keeps."""
-        journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
-        arrivals = self._register(batch, found)
-        judged = [
-            (alert, row) for alert, row in zip(batch.records, arrivals, strict=True) if not row.is_duplicate
-        ]
-        kept: list[list[str]] = [[] for _ in judged]
-        by_filter: list[list[str]] = [[] for _ in judged]
-        journal = []
-        for channel in self._channels:
-            watch = Stopwatch()
-            said = judge(channel, [alert for alert, _ in judged])
-            final = self._followed(channel, judged, said, batch, found) if channel.follow else said
-            for index, (verdict, decision) in enumerate(zip(said, final, strict=True)):
-                if verdict.is_accepted:
-                    by_filter[index].append(channel.name)
-                if decision.is_accepted:
-                    kept[index].append(channel.name)
-            lines = [_line(alert, decision) for (alert, _), decision in zip(judged, final, strict=True)]
-            ref = channel.filter.ref
-            journal.append(
-                journalist.entry(channel.name, "filter", ref, lines, watch.started_utc, watch.seconds())
-            )
-        channels_of = {row.position: names for (_, row), names in zip(judged, kept, strict=True)}
-        journal.append(_registration(journalist, arrivals, channels_of))
-        rows = [row for _, row in judged]
+    def process(self, batch: Batch[LogRecord], found: Found) -> Outcome:
+        """Register the batch, judge it for every run, and publish what any channel keeps."""
+        watch = Stopwatch()
+        roster = self._roster(batch, found)
+        registered = self._register(batch, found)
+        kept: dict[Position, dict[Digest, tuple[str, ...]]] = {}
+        verdicts, journal = [], []
+        start = self._context.at(batch.partition, batch.first)
+        for run in roster.runs:
+            judging = Judging(found.jobs[run], start, found.verdicts)
+            for first, end in roster.ranges(run):
+                part = [one for one in registered if first <= one.row.position.offset < end]
+                journal += judging.judge(part, Journalist(run, self.name, batch.partition, first, end))
+            verdicts += judging.verdicts
+            for position, names in judging.kept.items():
+                kept.setdefault(position, {})[run] = names
+        journalist = Journalist(self._context.owner, self.name, batch.partition, batch.first, batch.end)
+        counts = {
+            "alerts": len(registered),
+            "duplicates": sum(one.row.is_duplicate for one in registered),
+            "markers": len(batch.records) - len(registered),
+        }
         return Outcome(
-            documents=(*arrivals, *self._verdict_rows(rows, by_filter)),
-            records=tuple(_accepted(row, names) for row, names in zip(rows, kept, strict=True) if names),
-            journal=tuple(journal),
+            documents=(*roster.placed, *(one.row for one in registered), *verdicts),
+            records=tuple(
+                _accepted(one.row, kept[one.row.position]) for one in registered if one.row.position in kept
+            ),
+            journal=(journalist.batch(roster.runs, watch, counts), *journal),
         )
 
-    def _at(self, batch: Batch[Alert], offset: int) -> Position:
-        return Position(self._context.epoch, batch.partition, offset)
+    def _roster(self, batch: Batch[LogRecord], found: Found) -> Roster:
+        return Roster(self._context, batch, found.markers.get(batch.partition, ()))
 
-    def _register(self, batch: Batch[Alert], found: Found) -> list[Arrival]:
-        """Return one row per alert, blind to rows of the batch itself that an attempt before left."""
-        start = self._at(batch, batch.first)
+    def _register(self, batch: Batch[LogRecord], found: Found) -> list[Registered]:
+        """Return every alert with its row: what it adds to the rows of its stock below it."""
+        start = self._context.at(batch.partition, batch.first)
         registers: dict[str, StockRegister] = {}
-        rows = []
+        registered = []
         for offset, alert in zip(batch.offsets, batch.records, strict=True):
+            if not isinstance(alert, Alert):
+                continue
             if alert.stock not in registers:
                 earlier = (row for row in found.arrivals.get(alert.stock, ()) if row.position < start)
                 registers[alert.stock] = StockRegister(earlier)
-            rows.append(registers[alert.stock].register(self._context.log, self._at(batch, offset), alert))
-        return rows
-
-    def _followed(
-        self,
-        channel: ChannelPlan,
-        judged: list[tuple[Alert, Arrival]],
-        said: list[Verdict],
-        batch: Batch[Alert],
-        found: Found,
-    ) -> list[Verdict]:
-        """Keep what belongs to stocks that the filter accepted before; a hidden alert stays hidden."""
-        start = self._at(batch, batch.first)
-        known = {
-            stock
-            for stock, rows in found.verdicts.items()
-            if any(channel.name in row.channels and row.position < start for row in rows)
-        }
-        final = []
-        for (alert, _), verdict in zip(judged, said, strict=True):
-            is_hidden = verdict.reason == "not_visible"
-            follows = alert.stock in known and not verdict.is_accepted and not is_hidden
-            final.append(FOLLOWED if follows else verdict)
-            if verdict.is_accepted:
-                known.add(alert.stock)
-        return final
-
-    def _verdict_rows(self, rows: list[Arrival], by_filter: list[list[str]]) -> list[VerdictRow]:
-        return [
-            VerdictRow(self._context.run, row.stock, row.position, tuple(names))
-            for row, names in zip(rows, by_filter, strict=True)
-            if names
-        ]
+            position = self._context.at(batch.partition, offset)
+            row = registers[alert.stock].register(self._context.log, position, alert)
+            registered.append(Registered(alert, row))
+        return registered
 
 
-def _accepted(row: Arrival, channels: list[str]) -> Publication:
-    return Publication(ACCEPTED, row.stock, Accepted(row.position, row.stock, row.alert.id, tuple(channels)))
-
-
-def _line(alert: Alert, verdict: Verdict) -> Line:
-    return Line(
-        text_id("alert", alert.id), alert.stock, (), ACCEPT if verdict.is_accepted else REJECT, verdict.reason
-    )
-
-
-def _registration(
-    journalist: Journalist, arrivals: list[Arrival], channels_of: dict[Position, list[str]]
-) -> JournalEntry:
-    """Return the entry that accounts for every alert of the batch once."""
-    lines = []
-    for row in arrivals:
-        kept = ACCEPT if channels_of.get(row.position) else REJECT
-        lines.append(
-            Line(text_id("alert", row.alert.id), row.stock, (), DUPLICATE if row.is_duplicate else kept)
-        )
-    points = {"points": sum(len(row.alert.points) for row in arrivals)}
-    return journalist.entry("", REGISTER, None, lines, Stopwatch().started_utc, 0.0, points)
+def _accepted(row: Arrival, channels: dict[Digest, tuple[str, ...]]) -> Publication:
+    return Publication(ACCEPTED, row.stock, Accepted(row.position, row.stock, row.alert.id, channels))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from skymesh.jobs.plan import ChannelPlan, JobPlan
+from skymesh.jobs.plan import ChannelPlan
 from skymesh.model.access import union_of_labels
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest, text_id
@@ -27,6 +27,11 @@ INLINE_BYTES = 256 * 1024
 _POINT_BYTES = 128
 REACHED, HELD, FAILED = "reached", "held", "failed"
 
+_Channel = tuple[Digest, str]
+"""Run and channel."""
+_Teller = tuple[Digest, str, str]
+"""Run, channel and stock."""
+
 
 class Combination(NamedTuple):
     """What a channel's combiner made at one alert: states with their points, or a problem."""
@@ -35,15 +40,21 @@ class Combination(NamedTuple):
     problem: str
 
 
+class _NewState(NamedTuple):
+    """A state that channels of some runs reached first at one alert."""
+
+    state: State
+    points: tuple[DataPoint, ...]
+    channels: dict[Digest, tuple[str, ...]]
+
+
 class T1:
     """Makes the states of every channel that keeps an alert.
 
     Parameters
     ----------
     context
-        The run and its log.
-    job
-        Its plan.
+        The log.
     inline_bytes
         Points of a record travel with it up to this size; above it they are read from the store.
     """
@@ -52,30 +63,35 @@ class T1:
     reads = ACCEPTED
     record_type = Accepted
 
-    def __init__(self, context: Context, job: JobPlan, *, inline_bytes: int = INLINE_BYTES) -> None:
+    def __init__(self, context: Context, *, inline_bytes: int = INLINE_BYTES) -> None:
         self._context = context
         self._inline_bytes = inline_bytes
-        self._channels = {channel.name: channel for channel in job.channels}
 
     def needs(self, batch: Batch[Accepted], found: Found) -> Keys:
-        """Return the stocks of the batch: their arrivals, and the states reached before."""
-        stocks = frozenset(record.stock for record in batch.records)
-        return Keys(arrivals=stocks, links=stocks, until=batch.records[-1].position)
+        """Return the stocks of the batch: their arrivals, and the states that each run reached before."""
+        return Keys(
+            arrivals=frozenset(record.stock for record in batch.records),
+            links=frozenset((run, record.stock) for record in batch.records for run in record.channels),
+            jobs=frozenset(_runs(batch)),
+            until=max(record.position for record in batch.records),
+        )
 
     def process(self, batch: Batch[Accepted], found: Found) -> Outcome:
         """Combine, link every accepted alert to its states, and publish the states that are new."""
         reached = self._reached_before(batch, found)
         watch = Stopwatch()
-        spent = dict.fromkeys(self._channels, 0.0)
-        lines: dict[str, list[Line]] = {name: [] for name in self._channels}
+        spent: dict[_Channel, float] = {}
+        lines: dict[_Channel, list[Line]] = {}
         links, states, records = [], [], []
         for record in batch.records:
             combined = self._combine(record, found, spent)
-            link = self._link(record, combined, reached)
-            links.append(link)
-            for name in record.channels:
-                lines[name].append(_line(record, link, name, combined[name].problem))
-            new = _new_states(link, combined)
+            of_record = [self._link(record, run, combined, reached) for run in record.channels]
+            links += of_record
+            for link in of_record:
+                for name in link.states:
+                    told = _line(record, link, name, combined[link.run, name].problem)
+                    lines.setdefault((link.run, name), []).append(told)
+            new = _new_states(of_record, combined)
             states += [state for state, _, _ in new]
             if new:
                 records.append(
@@ -84,64 +100,90 @@ class T1:
         return Outcome(
             documents=(*links, *states),
             records=tuple(records),
-            journal=self._journal(batch, lines, watch, spent),
+            journal=self._journal(batch, found, lines, watch, spent),
         )
 
-    def _reached_before(self, batch: Batch[Accepted], found: Found) -> dict[tuple[str, str], set[Digest]]:
-        """Return (stock, channel) → states reached below the batch.
+    def _reached_before(self, batch: Batch[Accepted], found: Found) -> dict[_Teller, set[Digest]]:
+        """Return (run, channel, stock) → states reached below the batch.
 
         Rows of the batch itself, left by an attempt before, are not looked at.
         """
-        start = batch.records[0].position
-        reached: dict[tuple[str, str], set[Digest]] = {}
-        for stock, rows in found.links.items():
+        start = min(record.position for record in batch.records)
+        reached: dict[_Teller, set[Digest]] = {}
+        for (run, stock), rows in found.links.items():
             for row in rows:
                 if row.position < start:
                     for channel, ids in row.emitted.items():
-                        reached.setdefault((stock, channel), set()).update(ids)
+                        reached.setdefault((run, channel, stock), set()).update(ids)
         return reached
 
-    def _combine(self, record: Accepted, found: Found, spent: dict[str, float]) -> dict[str, Combination]:
+    def _combine(
+        self, record: Accepted, found: Found, spent: dict[_Channel, float]
+    ) -> dict[_Channel, Combination]:
         """Run the combiner of each channel; channels that see the same through equal units share one run."""
         points = known_points(found.arrivals.get(record.stock, ()), record.position)
         labels = union_of_labels(points)
         shared: dict[object, Combination] = {}
         combined = {}
-        for name in record.channels:
-            channel = self._channels[name]
+        for place in _channels(record):
+            channel = found.jobs[place[0]].channel(place[1])
             sight = (channel.combiner.ref, channel.grants & labels)
             if sight not in shared:
                 watch = Stopwatch()
                 shared[sight] = _states(channel, record.stock, points)
-                spent[name] += watch.seconds()
-            combined[name] = shared[sight]
+                spent[place] = spent.get(place, 0.0) + watch.seconds()
+            combined[place] = shared[sight]
         return combined
 
     def _link(
-        self, record: Accepted, combined: dict[str, Combination], reached: dict[tuple[str, str], set[Digest]]
+        self,
+        record: Accepted,
+        run: Digest,
+        combined: dict[_Channel, Combination],
+        reached: dict[_Teller, set[Digest]],
     ) -> StateLink:
         held = {
-            name: tuple(state.id for state, _ in combination.states) for name, combination in combined.items()
+            name: tuple(state.id for state, _ in combined[run, name].states) for name in record.channels[run]
         }
         emitted = {}
         for name, ids in held.items():
-            before = reached.setdefault((record.stock, name), set())
+            before = reached.setdefault((run, name, record.stock), set())
             new = tuple(dict.fromkeys(id_ for id_ in ids if id_ not in before))
             before.update(new)
             if new:
                 emitted[name] = new
-        return StateLink(self._context.run, record.stock, record.position, record.alert, held, emitted)
+        return StateLink(run, record.stock, record.position, record.alert, held, emitted)
 
     def _journal(
-        self, batch: Batch[Accepted], lines: dict[str, list[Line]], watch: Stopwatch, spent: dict[str, float]
+        self,
+        batch: Batch[Accepted],
+        found: Found,
+        lines: dict[_Channel, list[Line]],
+        watch: Stopwatch,
+        spent: dict[_Channel, float],
     ) -> tuple[JournalEntry, ...]:
-        journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
-        return tuple(
-            journalist.entry(
-                name, "combine", channel.combiner.ref, lines[name], watch.started_utc, spent[name]
-            )
-            for name, channel in self._channels.items()
-        )
+        place = (self.name, batch.partition, batch.first, batch.end)
+        runs = _runs(batch)
+        counts = {"records": len(batch.records)}
+        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
+        for run in runs:
+            journalist = Journalist(run, *place)
+            for channel in found.jobs[run].plan.channels:
+                told, seconds = lines.get((run, channel.name), []), spent.get((run, channel.name), 0.0)
+                entries.append(
+                    journalist.entry(
+                        channel.name, "combine", channel.combiner.ref, told, watch.started_utc, seconds
+                    )
+                )
+        return tuple(entries)
+
+
+def _runs(batch: Batch[Accepted]) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(run for record in batch.records for run in record.channels))
+
+
+def _channels(record: Accepted) -> list[_Channel]:
+    return [(run, name) for run, names in record.channels.items() for name in names]
 
 
 def _states(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Combination:
@@ -161,21 +203,19 @@ def _states(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Co
     return combined or Combination((), problem)
 
 
-def _new_states(
-    link: StateLink, combined: dict[str, Combination]
-) -> list[tuple[State, tuple[DataPoint, ...], tuple[str, ...]]]:
-    """Return the states that any channel reached here first: state, points, channels."""
-    by_id: dict[Digest, tuple[State, tuple[DataPoint, ...], list[str]]] = {}
-    for name, ids in link.emitted.items():
-        made = {state.id: (state, points) for state, points in combined[name].states}
-        for id_ in ids:
-            by_id.setdefault(id_, (*made[id_], []))[2].append(name)
-    return [(state, points, tuple(names)) for state, points, names in by_id.values()]
+def _new_states(links: Iterable[StateLink], combined: dict[_Channel, Combination]) -> list[_NewState]:
+    """Return the states that any channel reached here first."""
+    by_id: dict[Digest, _NewState] = {}
+    for link in links:
+        for name, ids in link.emitted.items():
+            made = {state.id: (state, points) for state, points in combined[link.run, name].states}
+            for id_ in ids:
+                channels = by_id.setdefault(id_, _NewState(*made[id_], {})).channels
+                channels[link.run] = (*channels.get(link.run, ()), name)
+    return list(by_id.values())
 
 
-def _reached_record(
-    record: Accepted, new: list[tuple[State, tuple[DataPoint, ...], tuple[str, ...]]], inline_bytes: int
-) -> Reached:
+def _reached_record(record: Accepted, new: list[_NewState], inline_bytes: int) -> Reached:
     """Return the record for T2, with the points inline unless they are too many to travel."""
     places: dict[Digest, int] = {}
     inline: list[DataPoint] = []

@@ -23,7 +23,7 @@ class Site:
 
     Attributes
     ----------
-    channel, stock, position, state
+    run, channel, stock, position, state
         Where.
     material
         What inputs are made from; None where only ids are asked for.
@@ -33,6 +33,7 @@ class Site:
         What the journal says of each, by instance.
     """
 
+    run: Digest
     channel: ChannelPlan
     stock: str
     position: Position
@@ -64,16 +65,13 @@ class Settler:
 
     Parameters
     ----------
-    run
-        For which run.
     found
         Results in the store under ids that may come up.
     executor
         What runs units.
     """
 
-    def __init__(self, run: Digest, found: Mapping[Digest, Result], executor: Executor) -> None:
-        self._run = run
+    def __init__(self, found: Mapping[Digest, Result], executor: Executor) -> None:
         self._found = found
         self._executor = executor
         self._settled: dict[Digest, Result] = {}
@@ -142,7 +140,7 @@ class Settler:
             reason=ended.reason,
             content=ended.content,
             digest=content_digest(ended.outcome, ended.content),
-            run=self._run,
+            run=site.run,
             position=site.position,
             seconds=ended.seconds,
             is_transient=ended.is_transient,

@@ -14,7 +14,6 @@ from skymesh.lightcurve import LightCurve
 from skymesh.model.execution import ABSENT, InputEntry, Result, View
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Intent
-from skymesh.model.run import Origin
 from skymesh.store.store import Found
 from skymesh.units.inputs import DataPoints, in_order_of_time
 from skymesh.units.reaction import Delivery, Earlier, Reaction
@@ -31,8 +30,6 @@ class ReactionMaterial:
 
     Parameters
     ----------
-    run, origin
-        The run, and whether its alerts are real.
     site, reaction, id_
         The state, the reaction, and the reaction's id.
     found, memory
@@ -43,8 +40,6 @@ class ReactionMaterial:
 
     def __init__(
         self,
-        run: Digest,
-        origin: Origin,
         site: Site,
         reaction: ReactionPlan,
         id_: Digest,
@@ -52,8 +47,6 @@ class ReactionMaterial:
         memory: Memory,
         last: Intent | None,
     ) -> None:
-        self._run = run
-        self._origin = origin
         self._site = site
         self._reaction = reaction
         self._id = id_
@@ -113,7 +106,7 @@ class ReactionMaterial:
     def _view(self) -> ObjectView:
         site = self._site
         view = View(
-            self._run, site.channel.name, site.stock, site.position, site.alert, site.state, site.results
+            site.run, site.channel.name, site.stock, site.position, site.alert, site.state, site.results
         )
         results = {result.id: result for result in self._results.values()}
         return msgspec.structs.replace(
@@ -136,9 +129,9 @@ class ReactionMaterial:
         return self._site.channel.tabulator.unit.tabulate(self._points.points)
 
     def _itself(self) -> Reaction:
-        plan = self._reaction
+        plan, origin = self._reaction, self._site.deployed.origin
         return Reaction(
-            text_id("reaction", self._id), self._site.channel.name, plan.name, self._origin, plan.when.text
+            text_id("reaction", self._id), self._site.channel.name, plan.name, origin, plan.when.text
         )
 
     def _delivery(self) -> Delivery | None:

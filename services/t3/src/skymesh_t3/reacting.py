@@ -15,7 +15,6 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Intent, Letter, letters_digest, reaction_id
 from skymesh.provenance.journal import Stopwatch
 from skymesh.runtime.guard import guarded
-from skymesh.runtime.tier import Context
 from skymesh.store.store import Found
 from skymesh.units.reaction import Message
 from skymesh_t3.inputs import ReactionMaterial
@@ -25,8 +24,8 @@ FIRED, HELD, UNMET, SILENT, MISSING, FAILED = "fired", "held", "unmet", "silent"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-_Teller = tuple[str, str, str, str]
-"""Channel, reaction, target and stock."""
+_Teller = tuple[Digest, str, str, str, str]
+"""Run, channel, reaction, target and stock."""
 
 
 @dataclass(frozen=True)
@@ -46,25 +45,22 @@ class Reacting:
 
     Attributes
     ----------
-    context
-        The run.
     found, memory
         What was read, and what the channels had before.
     intents
         What is to be told, new and again.
     lines
-        What the journal says, by channel and reaction.
+        What the journal says, by run, channel and reaction.
     """
 
-    context: Context
     found: Found
     memory: Memory
     intents: list[Intent] = field(default_factory=list)
-    lines: dict[tuple[str, str], list[Line]] = field(default_factory=dict)
+    lines: dict[tuple[Digest, str, str], list[Line]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         stored = [intent for of_stock in self.found.intents.values() for intent in of_stock]
-        self._known = {intent.id: intent for intent in stored}
+        self._known = {(intent.run, intent.id): intent for intent in stored}
         self._stored = _by_reaction(stored)
         self._decided: dict[_Teller, list[Intent]] = {}
 
@@ -72,7 +68,7 @@ class Reacting:
         """Decide all reactions on some states."""
         for site in sites:
             for reaction in site.channel.reactions:
-                told = self.lines.setdefault((site.channel.name, reaction.name), [])
+                told = self.lines.setdefault((site.run, site.channel.name, reaction.name), [])
                 if site.meets(reaction, self.found):
                     told += [self._decide(site, reaction, target) for target in reaction.outlets]
                 else:
@@ -82,7 +78,7 @@ class Reacting:
     def _decide(self, site: Site, reaction: ReactionPlan, target: str) -> Line:
         subject = site.stock if reaction.once == "stock" else site.state
         id_ = reaction_id(reaction.ref, site.channel.name, target, reaction.once, subject)
-        known = self._known.get(id_)
+        known = self._known.get((site.run, id_))
         if known is not None and (known.position, known.state) != (site.position, site.state):
             is_late = known.position > site.position
             return _line(site, HELD, f"already told{' of a later alert' if is_late else ''}")
@@ -94,9 +90,7 @@ class Reacting:
     def _fire(self, site: Site, reaction: ReactionPlan, target: str, id_: Digest) -> Line:
         watch = Stopwatch()
         last = self._last(site, reaction, target)
-        material = ReactionMaterial(
-            self.context.run, self.context.origin, site, reaction, id_, self.found, self.memory, last
-        )
+        material = ReactionMaterial(site, reaction, id_, self.found, self.memory, last)
         reason = material.missing()
         if reason:
             return _line(site, MISSING, reason)
@@ -109,7 +103,7 @@ class Reacting:
         if not letters:
             return _line(site, SILENT, "nothing to tell", seconds=seconds)
         intent = self._intent(site, reaction, target, id_, material, letters)
-        self._known[id_] = intent
+        self._known[site.run, id_] = intent
         self._take(intent)
         return _line(site, FIRED, output=id_, seconds=seconds)
 
@@ -122,7 +116,7 @@ class Reacting:
 
         At the same position that are the states decided before it, not those of an attempt before.
         """
-        teller = (site.channel.name, reaction.name, target, site.stock)
+        teller = (site.run, site.channel.name, reaction.name, target, site.stock)
         told = [intent for intent in self._stored.get(teller, ()) if intent.position < site.position]
         told += [intent for intent in self._decided.get(teller, ()) if intent.position <= site.position]
         # Of equal positions the one that was decided last.
@@ -138,7 +132,7 @@ class Reacting:
         letters: tuple[Letter, ...],
     ) -> Intent:
         return Intent(
-            run=self.context.run,
+            run=site.run,
             id=id_,
             channel=site.channel.name,
             instance=reaction.name,
@@ -157,7 +151,7 @@ class Reacting:
 
 
 def _teller(intent: Intent) -> _Teller:
-    return (intent.channel, intent.instance, intent.target, intent.stock)
+    return (intent.run, intent.channel, intent.instance, intent.target, intent.stock)
 
 
 def _by_reaction(intents: Iterable[Intent]) -> dict[_Teller, list[Intent]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.plan import ChannelPlan
 from skymesh.jobs.reactions import ReactionPlan
 from skymesh.model.execution import Outcome, Result
@@ -26,7 +27,7 @@ class Site:
 
     Attributes
     ----------
-    channel, stock, position, alert, state
+    deployed, channel, stock, position, alert, state
         Where.
     results
         The channel's results on the state.
@@ -34,6 +35,7 @@ class Site:
         The state that the channel completed before it in the same record, if there is one.
     """
 
+    deployed: Deployed
     channel: ChannelPlan
     stock: str
     position: Position
@@ -41,6 +43,11 @@ class Site:
     state: Digest
     results: Results
     before: Site | None
+
+    @property
+    def run(self) -> Digest:
+        """The run."""
+        return self.deployed.run
 
     def ok_ids(self, instances: Iterable[str] | None = None) -> frozenset[Digest]:
         """Return the ids of the results that are ok, of all instances or of some."""
@@ -64,19 +71,25 @@ class Site:
         return reaction.when.is_met(contents)
 
 
-def sites_of(channels: dict[str, ChannelPlan], records: Iterable[Completed]) -> list[Site]:
+def sites_of(jobs: Mapping[Digest, Deployed], records: Iterable[Completed]) -> list[Site]:
     """Return the completed states of the channels that react, in order."""
-    sites = []
+    sites: list[Site] = []
     for record in records:
-        for name, states in record.results.items():
-            before = None
-            for state, results in states.items():
-                if channels[name].reactions:
-                    before = Site(
-                        channels[name], record.stock, record.position, record.alert, state, results, before
-                    )
-                    sites.append(before)
+        for run, channels in record.results.items():
+            for name, states in channels.items():
+                sites += _of_channel(jobs[run], name, record, states)
     return sites
+
+
+def _of_channel(
+    deployed: Deployed, name: str, record: Completed, states: Mapping[Digest, Results]
+) -> Iterator[Site]:
+    channel, before = deployed.channel(name), None
+    if not channel.reactions:
+        return
+    for state, results in states.items():
+        before = Site(deployed, channel, record.stock, record.position, record.alert, state, results, before)
+        yield before
 
 
 class Memory:
@@ -95,12 +108,12 @@ class Memory:
 
     def __init__(self, sites: Iterable[Site], found: Found) -> None:
         self._views = found.views
-        self._of_batch = {(site.channel.name, site.position) for site in sites}
-        self._noted: dict[tuple[str, str], dict[Position, Site]] = {}
+        self._of_batch = {(site.run, site.channel.name, site.position) for site in sites}
+        self._noted: dict[tuple[Digest, str, str], dict[Position, Site]] = {}
 
     def note(self, site: Site) -> None:
         """Take in a state whose reactions are decided."""
-        self._noted.setdefault((site.channel.name, site.stock), {})[site.position] = site
+        self._noted.setdefault((site.run, site.channel.name, site.stock), {})[site.position] = site
 
     def before(self, site: Site) -> tuple[Digest, Digest, Results] | None:
         """Return alert, state and results of what the channel had of the object before; None if nothing."""
@@ -108,10 +121,11 @@ class Memory:
             return (site.before.alert, site.before.state, site.before.results)
         known = {
             view.position: (view.alert, view.state, view.results)
-            for view in self._views.get(site.stock, ())
-            if view.channel == site.channel.name and (view.channel, view.position) not in self._of_batch
+            for view in self._views.get((site.run, site.stock), ())
+            if view.channel == site.channel.name
+            and (site.run, view.channel, view.position) not in self._of_batch
         }
-        noted = self._noted.get((site.channel.name, site.stock), {})
+        noted = self._noted.get((site.run, site.channel.name, site.stock), {})
         known |= {position: (s.alert, s.state, s.results) for position, s in noted.items()}
         newest = max((position for position in known if position < site.position), default=None)
         return None if newest is None else known[newest]
@@ -137,8 +151,8 @@ def _wanted(site: Site, reaction: ReactionPlan, found: Found, memory: Memory) ->
     return Keys(
         arrivals=frozenset({site.stock}) if sees_points else frozenset(),
         states=frozenset({site.state}) if sees_points else frozenset(),
-        intents=frozenset({site.stock}),
-        views=frozenset({site.stock}) if InputKind.EARLIER in kinds else frozenset(),
+        intents=frozenset({(site.run, site.stock)}),
+        views=frozenset({(site.run, site.stock)}) if InputKind.EARLIER in kinds else frozenset(),
         results=site.ok_ids() | _earlier_ids(site, reaction, memory),
     )
 

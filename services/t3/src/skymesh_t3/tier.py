@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 
-from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import JournalEntry, Line, View
-from skymesh.model.ids import text_id
+from skymesh.model.ids import Digest, text_id
 from skymesh.model.records import Completed, Intended
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication
@@ -25,66 +24,89 @@ class T3:
     Parameters
     ----------
     context
-        The run and its log.
-    job
-        Its plan.
+        The log.
     """
 
     name = "t3"
     reads = RESULTS
     record_type = Completed
 
-    def __init__(self, context: Context, job: JobPlan) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._channels = {channel.name: channel for channel in job.channels}
 
     def needs(self, batch: Batch[Completed], found: Found) -> Keys:
         """Return what conditions look at, and for states that meet them what their reactions ask for."""
-        sites = sites_of(self._channels, batch.records)
-        asked = Keys(until=batch.records[-1].position)
+        asked = Keys(jobs=frozenset(_runs(batch)), until=max(record.position for record in batch.records))
+        if not found.jobs.keys() >= asked.jobs:
+            return asked
+        sites = sites_of(found.jobs, batch.records)
         return functools.reduce(Keys.union, wanted(sites, found), asked)
 
     def process(self, batch: Batch[Completed], found: Found) -> Outcome:
         """Write one view per channel and record, and what is to be told."""
         watch = Stopwatch()
-        views, viewed = self._views(batch)
-        sites = sites_of(self._channels, batch.records)
-        reacting = Reacting(self._context, found, Memory(sites, found))
+        views, viewed = _views(batch)
+        sites = sites_of(found.jobs, batch.records)
+        reacting = Reacting(found, Memory(sites, found))
         reacting.react(sites)
         records = [
-            Publication(INTENTS, intent.stock, Intended(intent.position, intent.stock, intent.id))
+            Publication(
+                INTENTS,
+                intent.stock,
+                Intended(intent.position, intent.stock, intent.run, intent.id, intent.target),
+            )
             for intent in reacting.intents
         ]
         return Outcome(
             documents=(*views, *reacting.intents),
             records=tuple(records),
-            journal=self._journal(batch, viewed, reacting, watch),
+            journal=self._journal(batch, found, viewed, reacting, watch),
         )
 
-    def _views(self, batch: Batch[Completed]) -> tuple[list[View], dict[str, list[Line]]]:
-        views = []
-        lines: dict[str, list[Line]] = {name: [] for name in self._channels}
-        for record in batch.records:
-            for channel, states in record.results.items():
-                state, results = list(states.items())[-1]
-                place = (self._context.run, channel, record.stock, record.position)
-                views.append(View(*place, record.alert, state, results))
-                lines[channel] += [Line(text_id("state", id_), record.stock, (), VIEWED) for id_ in states]
-        return views, lines
-
     def _journal(
-        self, batch: Batch[Completed], viewed: dict[str, list[Line]], reacting: Reacting, watch: Stopwatch
+        self,
+        batch: Batch[Completed],
+        found: Found,
+        viewed: dict[tuple[Digest, str], list[Line]],
+        reacting: Reacting,
+        watch: Stopwatch,
     ) -> tuple[JournalEntry, ...]:
-        journalist = Journalist(self._context.run, self.name, batch.partition, batch.first, batch.end)
-        entries = []
-        for name, channel in self._channels.items():
-            entries.append(
-                journalist.entry(name, VIEW, None, viewed[name], watch.started_utc, watch.seconds())
-            )
-            for reaction in channel.reactions:
-                told = reacting.lines.get((name, reaction.name), [])
-                seconds = sum(line.seconds for line in told)
+        place = (self.name, batch.partition, batch.first, batch.end)
+        runs = _runs(batch)
+        counts = {"records": len(batch.records)}
+        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
+        for run in runs:
+            journalist = Journalist(run, *place)
+            for channel in found.jobs[run].plan.channels:
+                lines = viewed.get((run, channel.name), [])
                 entries.append(
-                    journalist.entry(name, reaction.name, reaction.ref, told, watch.started_utc, seconds)
+                    journalist.entry(channel.name, VIEW, None, lines, watch.started_utc, watch.seconds())
                 )
+                for reaction in channel.reactions:
+                    told = reacting.lines.get((run, channel.name, reaction.name), [])
+                    seconds = sum(line.seconds for line in told)
+                    entries.append(
+                        journalist.entry(
+                            channel.name, reaction.name, reaction.ref, told, watch.started_utc, seconds
+                        )
+                    )
         return tuple(entries)
+
+
+def _runs(batch: Batch[Completed]) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(run for record in batch.records for run in record.results))
+
+
+def _views(batch: Batch[Completed]) -> tuple[list[View], dict[tuple[Digest, str], list[Line]]]:
+    """Return the newest state of each channel at each record, and what the journal says of all."""
+    views = []
+    lines: dict[tuple[Digest, str], list[Line]] = {}
+    for record in batch.records:
+        for run, channels in record.results.items():
+            for channel, states in channels.items():
+                state, results = list(states.items())[-1]
+                place = (run, channel, record.stock, record.position)
+                views.append(View(*place, record.alert, state, results))
+                told = lines.setdefault((run, channel), [])
+                told += [Line(text_id("state", id_), record.stock, (), VIEWED) for id_ in states]
+    return views, lines

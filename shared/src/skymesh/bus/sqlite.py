@@ -6,8 +6,10 @@ import itertools
 import sqlite3
 import zlib
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 
-from skymesh.bus.bus import Outgoing, Received
+from skymesh.bus.bus import Headers, Outgoing, Received, Slice
+from skymesh.codecs import wire
 from skymesh.errors import BrokerUnavailableError, InvariantError
 from skymesh.sqlite_file import SqliteFile
 
@@ -19,13 +21,15 @@ CREATE TABLE topic_ends (
     topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID;
 CREATE TABLE records (
-    topic INTEGER, partition INTEGER, offset INTEGER, key TEXT, value BLOB, UNIQUE (topic, partition, offset)
+    topic INTEGER, partition INTEGER, offset INTEGER, key TEXT, value BLOB, headers BLOB,
+    UNIQUE (topic, partition, offset)
 );
 CREATE TABLE committed (
     reader TEXT, topic INTEGER, partition INTEGER, next INTEGER, PRIMARY KEY (reader, topic, partition)
 ) WITHOUT ROWID;
 """
 _FILL_RECORDS = 500
+_NO_HEADERS: Headers = ()
 _PART_RECORDS, _PART_BYTES = 1000, 64 << 20
 
 
@@ -76,12 +80,14 @@ class SqliteBus:
         ).fetchone()
         return 0 if row is None else int(row[0])
 
-    async def read(
-        self, group: str, topic: str, partition: int, *, limit: int, max_bytes: int
-    ) -> tuple[Received, ...]:
-        """Return the records behind the group's committed offset."""
-        first = await self.committed(group, topic, partition)
-        return await self.read_from(topic, partition, first, limit=limit, max_bytes=max_bytes)
+    async def waiting(self, group: str, topic: str, partition: int) -> int:
+        """Return how many records a group has not committed yet: offsets have no gaps here."""
+        return await self.end(topic, partition) - await self.committed(group, topic, partition)
+
+    @asynccontextmanager
+    async def open(self, group: str, topic: str, partition: int) -> AsyncIterator[SqlitePartition]:
+        """Take a partition for a group."""
+        yield SqlitePartition(self, group, topic, partition, await self.committed(group, topic, partition))
 
     async def read_from(
         self, topic: str, partition: int, first: int, *, limit: int, max_bytes: int
@@ -91,11 +97,13 @@ class SqliteBus:
         size = 0
         with self._file.errors():
             for row in self._file.connection.execute(
-                "SELECT offset, key, value FROM records WHERE topic = ? AND partition = ? AND offset >= ?"
-                " ORDER BY offset LIMIT ?",
+                "SELECT offset, key, value, headers FROM records"
+                " WHERE topic = ? AND partition = ? AND offset >= ? ORDER BY offset LIMIT ?",
                 (self._topic(topic)[0], partition, first, limit),
             ):
-                record = Received(*row)
+                offset, key, value, packed = row
+                headers = _NO_HEADERS if packed is None else wire.decode(packed, Headers)
+                record = Received(offset, key, value, headers)
                 size += len(record.value)
                 if received and size > max_bytes:
                     break
@@ -109,22 +117,22 @@ class SqliteBus:
             yield records
             first = records[-1].offset + 1
 
-    async def commit(
-        self, group: str, topic: str, partition: int, *, first: int, end: int, outputs: Sequence[Outgoing]
-    ) -> None:
-        """Publish outputs and commit the range of a batch, all or nothing."""
+    async def commit(self, partition: SqlitePartition, read: Slice, outputs: Sequence[Outgoing]) -> None:
+        """Publish outputs and move a group's offset behind a slice, all or nothing."""
+        group, topic = partition.group, partition.topic
         number, _, is_kept = self._topic(topic)
         with self._file.transaction() as connection:
-            if await self.committed(group, topic, partition) != first:
+            if await self.committed(group, topic, partition.number) != read.first:
                 raise BrokerUnavailableError("another process reads this topic for the same run", where=topic)
             self._append(connection, outputs)
             connection.execute(
-                "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)", (group, number, partition, end)
+                "INSERT OR REPLACE INTO committed VALUES (?, ?, ?, ?)",
+                (group, number, partition.number, read.end),
             )
             if not is_kept:
                 connection.execute(
                     "DELETE FROM records WHERE topic = ? AND partition = ? AND offset < ?",
-                    (number, partition, end),
+                    (number, partition.number, read.end),
                 )
 
     async def publish(self, outputs: Sequence[Outgoing]) -> None:
@@ -146,20 +154,23 @@ class SqliteBus:
         while part := list(itertools.islice(remaining, _FILL_RECORDS)):
             await self.publish([Outgoing(topic, key, value) for key, value in part])
 
+    async def close(self) -> None:
+        """Do nothing: the file is the store's too."""
+
     def _append(self, connection: sqlite3.Connection, outputs: Sequence[Outgoing]) -> None:
         ends: dict[tuple[int, int], int] = {}
         rows = []
-        for topic, key, value in outputs:
+        for topic, key, value, chosen, headers in outputs:
             number, partitions, _ = self._topic(topic)
-            place = number, zlib.crc32(key.encode()) % partitions
+            place = number, zlib.crc32(key.encode()) % partitions if chosen is None else chosen
             if place not in ends:
                 row = connection.execute(
                     "SELECT next FROM topic_ends WHERE topic = ? AND partition = ?", place
                 ).fetchone()
                 ends[place] = 0 if row is None else row[0]
-            rows.append((*place, ends[place], key, value))
+            rows.append((*place, ends[place], key, value, wire.encode(headers) if headers else None))
             ends[place] += 1
-        connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?)", rows)
         connection.executemany(
             "INSERT OR REPLACE INTO topic_ends VALUES (?, ?, ?)",
             [(*place, end) for place, end in ends.items()],
@@ -174,3 +185,26 @@ class SqliteBus:
                 raise InvariantError("there is no such topic", where=name)
             self._topics[name] = (row[0], row[1], bool(row[2]))
         return self._topics[name]
+
+
+class SqlitePartition:
+    """One partition of a topic, as a group reads it; see `skymesh.bus.bus.Partition` for the contract."""
+
+    def __init__(self, bus: SqliteBus, group: str, topic: str, number: int, first: int) -> None:
+        self.group = group
+        self.topic = topic
+        self.number = number
+        self._bus = bus
+        self._first = first
+
+    async def read(self, *, limit: int, max_bytes: int) -> Slice:
+        """Return the records behind the group's offset."""
+        records = await self._bus.read_from(
+            self.topic, self.number, self._first, limit=limit, max_bytes=max_bytes
+        )
+        return Slice(self._first, records[-1].offset + 1 if records else self._first, records)
+
+    async def commit(self, read: Slice, outputs: Sequence[Outgoing]) -> None:
+        """Publish outputs and move the group's offset behind a slice."""
+        await self._bus.commit(self, read, outputs)
+        self._first = read.end

@@ -23,7 +23,7 @@ from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
 from skymesh.units.unit import Analyser, Combiner, Maker, Reactor, Result, Summary, Tabulator, Unit
-from skymesh.units.wiring import Signature, filter_hints, signature_of
+from skymesh.units.wiring import InputKind, Signature, filter_hints, signature_of
 
 T = TypeVar("T")
 U = TypeVar("U", bound=Unit)
@@ -121,12 +121,21 @@ class SummaryPlan:
 
 @dataclass(frozen=True)
 class JobPlan:
-    """A whole job, resolved."""
+    """A whole job, resolved.
+
+    Attributes
+    ----------
+    name, channels, summaries, resources
+        What it says, with units configured and catalogues opened.
+    spec
+        The job as it was written, as plain values, its folders absolute: planned again, it is the same.
+    """
 
     name: str
     channels: tuple[ChannelPlan, ...]
     summaries: tuple[SummaryPlan, ...]
     resources: Mapping[str, Catalogue] = field(default_factory=dict)
+    spec: Mapping[str, Any] = field(default_factory=dict)
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
@@ -145,6 +154,16 @@ class JobPlan:
     def id(self) -> Digest:
         """Digest of the resolved channels, units and versions."""
         return job_id(self.resolved)
+
+    @cached_property
+    def by_name(self) -> dict[str, ChannelPlan]:
+        """The channels by their full names."""
+        return {channel.name: channel for channel in self.channels}
+
+    @cached_property
+    def analyser_inputs(self) -> frozenset[InputKind]:
+        """The kinds of what any of its analysers asks for."""
+        return frozenset(w.hint.kind for c in self.channels for i in c.instances for w in i.wires)
 
     def units(self) -> Iterator[tuple[UnitRef, Unit]]:
         """Yield every configured unit."""
@@ -183,6 +202,7 @@ class _Planner:
     def __init__(self, spec: JobSpec, where: str, folder: Path) -> None:
         self._spec = spec
         self._where = where
+        self._folder = folder
         self._mistakes: list[str] = []
         self._resources = self._opened(folder)
 
@@ -201,7 +221,15 @@ class _Planner:
             tuple(c for c in channels if c is not None),
             tuple(s for s in summaries if s is not None),
             {name: catalogue for name, catalogue in self._resources.items() if catalogue is not None},
+            self._written(),
         )
+
+    def _written(self) -> dict[str, Any]:
+        """Return the job as it is written, with the folders of its resources found from anywhere."""
+        spec = self._spec.model_dump(mode="json")
+        for name, resource in spec["resources"].items():
+            resource["catalogue"] = str((self._folder / self._spec.resources[name].catalogue).resolve())
+        return spec
 
     def _opened(self, folder: Path) -> dict[str, Catalogue | None]:
         """Return the catalogues; None for one that cannot be opened, which is told here alone."""

@@ -29,7 +29,7 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
         return f"{self.name}#{self.index}"
 
 
-class AlertHead(msgspec.Struct, frozen=True, array_like=True):
+class AlertHead(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """The beginning of an alert, for those who need no more; see `Alert`."""
 
     id: Digest
@@ -39,7 +39,7 @@ class AlertHead(msgspec.Struct, frozen=True, array_like=True):
     source: Source
 
 
-class Alert(msgspec.Struct, frozen=True, array_like=True):
+class Alert(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """One packet of a survey, shaped: what every later tier reads.
 
     Attributes

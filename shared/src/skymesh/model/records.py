@@ -18,13 +18,13 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
     position, stock, alert
         Which alert.
     channels
-        Names of the channels that keep it.
+        run → names of its channels that keep it.
     """
 
     position: Position
     stock: str
     alert: Digest
-    channels: tuple[str, ...]
+    channels: dict[Digest, tuple[str, ...]]
 
 
 class ReachedState(msgspec.Struct, frozen=True, array_like=True):
@@ -37,12 +37,12 @@ class ReachedState(msgspec.Struct, frozen=True, array_like=True):
     members
         Indices of its points in the record's `points`, in order of time.
     channels
-        Names of the channels.
+        run → names of its channels.
     """
 
     id: Digest
     members: tuple[int, ...]
-    channels: tuple[str, ...]
+    channels: dict[Digest, tuple[str, ...]]
 
 
 class Reached(msgspec.Struct, frozen=True, array_like=True):
@@ -77,13 +77,13 @@ class Completed(msgspec.Struct, frozen=True, array_like=True):
     position, stock, alert
         At which alert.
     results
-        channel → state → instance → (result id, outcome).
+        run → channel → state → instance → (result id, outcome).
     """
 
     position: Position
     stock: str
     alert: Digest
-    results: dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]
+    results: dict[Digest, dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]]
 
 
 class Intended(msgspec.Struct, frozen=True, array_like=True):
@@ -93,10 +93,14 @@ class Intended(msgspec.Struct, frozen=True, array_like=True):
     ----------
     position, stock
         Whose.
-    reaction
-        Id of the intent.
+    run, reaction
+        The key of the intent.
+    target
+        The outlet that is to tell it.
     """
 
     position: Position
     stock: str
+    run: Digest
     reaction: Digest
+    target: str

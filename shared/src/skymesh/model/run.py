@@ -47,11 +47,14 @@ class JobRecord(msgspec.Struct, frozen=True, array_like=True):
         The job's name.
     resolved
         Channels, units, versions and parameters as plain values, defaults included.
+    spec
+        The job as it was written, parameters filled in: what a service makes its plan from.
     """
 
     id: Digest
     name: str
     resolved: dict[str, Any]
+    spec: dict[str, Any]
 
 
 class ConfigRecord(msgspec.Struct, frozen=True, array_like=True):
@@ -127,6 +130,13 @@ class RunSummary(msgspec.Struct, frozen=True, array_like=True):
     numbers: dict[str, Any]
 
 
+class Blob(msgspec.Struct, frozen=True, array_like=True):
+    """A record of the bus that is too large to travel: its bytes, under their digest."""
+
+    id: Digest
+    body: bytes
+
+
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
     """What could not be read, with its bytes.
 
@@ -138,6 +148,10 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
         Stable code of the error, and the error in one line.
     payload
         The original bytes, as far as they were found.
+    tier
+        Which tier could not read it.
+    attempt
+        1, and one more each time that it was sent again.
     """
 
     run: Digest
@@ -146,6 +160,8 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
     code: str
     reason: str
     payload: bytes
+    tier: str = "ingest"
+    attempt: int = 1
 
 
 class Product(msgspec.Struct, frozen=True, array_like=True):

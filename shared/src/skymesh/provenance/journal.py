@@ -7,7 +7,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from skymesh.model.execution import JournalEntry, Line, UnitRef, count_lines, journal_id
-from skymesh.model.ids import Digest
+from skymesh.model.ids import Digest, text_id
+
+BATCH = "batch"
+"""Instance of the entries that tile a tier's input and name the runs at work in each batch."""
+
+RAN = "ran"
 
 _NO_COUNTS: Mapping[str, int] = {}
 
@@ -67,3 +72,11 @@ class Journalist:
             counts={**count_lines(told), **further_counts},
             lines=told,
         )
+
+    def batch(self, runs: Sequence[Digest], watch: Stopwatch, counts: Mapping[str, int]) -> JournalEntry:
+        """Return the entry of the batch itself: which runs it was done for.
+
+        Only these entries tile the whole input; those of a run's units stand where the run had something.
+        """
+        lines = [Line(text_id("run", run), "", (), RAN) for run in runs]
+        return self.entry("", BATCH, None, lines, watch.started_utc, watch.seconds(), counts)

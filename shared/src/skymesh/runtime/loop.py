@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from skymesh.bus.bus import Bus, Outgoing, Received
+from skymesh.bus.bus import Outgoing, Partition, Slice
 from skymesh.codecs import wire
 from skymesh.errors import TransientError
+from skymesh.runtime.jobs import Jobs
 from skymesh.runtime.outlet import Outlet, Parcel
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
-from skymesh.runtime.topics import ALERTS, PROVENANCE, topic_of
+from skymesh.runtime.topics import PROVENANCE
 from skymesh.store.store import Found, Keys, TierStore
 
 BATCH_RECORDS = 500
@@ -42,14 +43,16 @@ class TierLoop:
 
     Parameters
     ----------
-    bus, store
-        Where to read and write.
+    partition
+        Where to read and commit.
+    store
+        Where to look things up and keep them.
     tier
         What decides.
     context
-        For which run.
-    partition
-        The partition.
+        For which log.
+    jobs
+        Where the jobs of runs come from.
     outlets
         Where parcels go, by name; only a tier that makes parcels needs any.
     batch_records
@@ -60,26 +63,24 @@ class TierLoop:
 
     def __init__(
         self,
-        bus: Bus,
+        partition: Partition,
         store: TierStore,
         tier: Tier[Any],
         context: Context,
+        jobs: Jobs,
         *,
-        partition: int = 0,
         outlets: Mapping[str, Outlet] = _NO_OUTLETS,
         batch_records: int = BATCH_RECORDS,
         checkpoint: Checkpoint = _pass,
     ) -> None:
-        self._bus = bus
+        self._partition = partition
         self._store = store
         self._tier = tier
         self._context = context
-        self._partition = partition
+        self._jobs = jobs
         self._outlets = outlets
         self._batch_records = batch_records
         self._checkpoint = checkpoint
-        self._topic = topic_of(tier.reads, context.log if tier.reads == ALERTS else context.run)
-        self._group = f"{context.run.hex()}.{tier.name}"
 
     async def step(self) -> int:
         """Handle one batch; return how many records it had, 0 if there is nothing to read.
@@ -93,12 +94,10 @@ class TierLoop:
         """
         # The event loop gets its turn: an interrupt is heard between two batches.
         await asyncio.sleep(0)
-        received = await self._bus.read(
-            self._group, self._topic, self._partition, limit=self._batch_records, max_bytes=BATCH_BYTES
-        )
-        if not received:
+        read = await self._partition.read(limit=self._batch_records, max_bytes=BATCH_BYTES)
+        if not read.records:
             return 0
-        batch = self._decoded(received)
+        batch = self._decoded(read)
         found = await self._found(batch)
         self._checkpoint(f"{self._tier.name} read")
         outcome = self._tier.process(batch, found)
@@ -106,30 +105,24 @@ class TierLoop:
         self._checkpoint(f"{self._tier.name} stored")
         if outcome.parcels:
             await self._deliver(outcome.parcels)
-        await self._bus.commit(
-            self._group,
-            self._topic,
-            self._partition,
-            first=batch.first,
-            end=batch.end,
-            outputs=self._outputs(outcome),
-        )
+        await self._partition.commit(read, self._outputs(outcome))
         self._checkpoint(f"{self._tier.name} committed")
-        return len(received)
+        return len(read.records)
 
-    def _decoded(self, received: tuple[Received, ...]) -> Batch[Any]:
+    def _decoded(self, read: Slice) -> Batch[Any]:
         return Batch(
-            self._partition,
-            received[0].offset,
-            received[-1].offset + 1,
-            tuple(record.offset for record in received),
-            tuple(wire.decode(record.value, self._tier.record_type) for record in received),
+            self._partition.number,
+            read.first,
+            read.end,
+            tuple(record.offset for record in read.records),
+            tuple(wire.decode(record.value, self._tier.record_type) for record in read.records),
         )
 
     async def _found(self, batch: Batch[Any]) -> Found:
         found, asked = Found(), Keys()
         while keys := self._tier.needs(batch, found).without(asked):
-            found.add(await self._store.read(self._context.log, self._context.run, keys))
+            found.add(await self._store.read(self._context.log, keys))
+            found.jobs.update([(run, await self._jobs.load(run)) for run in keys.jobs])
             asked = asked.union(keys)
         return found
 
@@ -140,9 +133,9 @@ class TierLoop:
         await self._store.write([parcel.receipt for parcel in parcels])
 
     def _outputs(self, outcome: Outcome) -> list[Outgoing]:
-        run = self._context.run
-        outputs = [Outgoing(topic_of(r.record, run), r.key, wire.encode(r.value)) for r in outcome.records]
-        provenance = topic_of(PROVENANCE, run)
+        topic = self._context.topic
+        outputs = [Outgoing(topic(r.record), r.key, wire.encode(r.value)) for r in outcome.records]
+        provenance = topic(PROVENANCE)
         outputs += [Outgoing(provenance, entry.tier, wire.encode(entry)) for entry in outcome.journal]
         return outputs
 

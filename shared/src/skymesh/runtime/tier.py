@@ -7,8 +7,10 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
-from skymesh.model.run import Origin
+from skymesh.model.position import Position
+from skymesh.model.run import DeadLetter
 from skymesh.runtime.outlet import Parcel
+from skymesh.runtime.topics import ALERTS, LIVE, topic_of
 from skymesh.store.store import Document, Found, Keys
 
 R = TypeVar("R")
@@ -19,18 +21,39 @@ class Context(NamedTuple):
 
     Attributes
     ----------
-    run, log
-        Ids of the run and of its log.
+    log
+        Id of the log.
+    run
+        The only run there is, as in an embedded mesh; None where runs come and go by markers in the log.
     epoch
         Generation of the log's topic.
-    origin
-        Whether the alerts are real. Where nobody says so they are not: nothing is then told as real.
+    is_marked
+        Whether the log has markers; without any, the only run judges all of it.
     """
 
-    run: Digest
     log: Digest
+    run: Digest | None = None
     epoch: int = 0
-    origin: Origin = "simulated"
+    is_marked: bool = False
+
+    @property
+    def owner(self) -> Digest:
+        """Whose the journal of batches is: the only run's, or the log's."""
+        return self.log if self.run is None else self.run
+
+    def topic(self, record: str) -> str:
+        """Return the topic of a record."""
+        if self.run is None:
+            return topic_of(record, LIVE)
+        return topic_of(record, (self.log if record == ALERTS else self.run).hex())
+
+    def group(self, tier: str) -> str:
+        """Return the name under which a tier reads."""
+        return f"{self.owner.hex()}.{tier}"
+
+    def at(self, partition: int, offset: int) -> Position:
+        """Return a position in the log."""
+        return Position(self.epoch, partition, offset)
 
 
 @dataclass(frozen=True)
@@ -88,12 +111,15 @@ class Outcome:
         To publish.
     journal
         What was done, published with the records.
+    dead
+        What cannot be read, kept with its bytes.
     """
 
     documents: tuple[Document, ...] = ()
     parcels: tuple[Parcel, ...] = ()
     records: tuple[Publication, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
+    dead: tuple[DeadLetter, ...] = ()
 
 
 class Tier(Protocol[R]):
@@ -105,8 +131,8 @@ class Tier(Protocol[R]):
     reads: str
     """Name of the record it reads."""
 
-    record_type: type[Any]
-    """Class of that record."""
+    record_type: Any
+    """Class of that record, or the union of several."""
 
     def needs(self, batch: Batch[R], found: Found) -> Keys:
         """Return what must be known to decide on a batch.

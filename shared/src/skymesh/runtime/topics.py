@@ -1,8 +1,6 @@
-"""Names of topics: ``skymesh.<run or log>.<record>.v1``."""
+"""Names of topics: ``skymesh.<run, log or live>.<record>.v1``."""
 
 from __future__ import annotations
-
-from skymesh.model.ids import Digest
 
 ALERTS = "alerts"
 ACCEPTED = "accepted"
@@ -10,11 +8,23 @@ STATES = "states"
 RESULTS = "results"
 INTENTS = "intents"
 PROVENANCE = "provenance"
+DEAD_LETTERS = "dead-letters"
+
+LIVE = "live"
+"""Whose the topics are that all runs of a live mesh share."""
 
 OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE)
-"""Records between the tiers of one run."""
+"""Records between the tiers of an embedded run."""
 
 
-def topic_of(record: str, owner: Digest) -> str:
-    """Return the topic of a record: `owner` is the log for alerts, the run for all others."""
-    return f"skymesh.{owner.hex()}.{record}.v1"
+def topic_of(record: str, owner: str) -> str:
+    """Return the topic of a record.
+
+    Parameters
+    ----------
+    record
+        Its name.
+    owner
+        In an embedded mesh the hex digits of the log, for alerts, or else of the run; else ``live``.
+    """
+    return f"skymesh.{owner}.{record}.v1"

@@ -39,16 +39,16 @@ class RecentArrivals:
             if isinstance(document, Arrival) and document.log == self._log and document.stock in self._rows:
                 self._remember(document)
 
-    async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
+    async def read(self, log: Digest, keys: Keys) -> Found:
         """Return what a tier needs, arrivals from memory if all of them are at hand."""
         if not keys.arrivals:
-            return await self._store.read(log, run, keys)
+            return await self._store.read(log, keys)
         if log != self._log or keys.until > self._until or not self._rows.keys() >= keys.arrivals:
-            found = await self._store.read(log, run, keys)
+            found = await self._store.read(log, keys)
             self._log, self._until = log, keys.until
             self._rows = {stock: list(found.arrivals.get(stock, ())) for stock in keys.arrivals}
             return found
-        found = await self._store.read(log, run, replace(keys, arrivals=_NO_STOCKS))
+        found = await self._store.read(log, replace(keys, arrivals=_NO_STOCKS))
         found.arrivals.update((stock, self._up_to(stock, keys.until)) for stock in keys.arrivals)
         return found
 

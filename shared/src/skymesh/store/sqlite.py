@@ -13,13 +13,15 @@ import msgspec
 from skymesh.codecs import wire
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival, Cutouts
+from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import Result, View
 from skymesh.model.ids import Digest, digest_bytes
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent
+from skymesh.model.reaction import Intent, Receipt
+from skymesh.model.run import Blob
 from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
-from skymesh.store.store import Document, Found, Keys
+from skymesh.store.store import Document, Found, Keys, RunStock
 from skymesh.store.tables import TABLES, Table, column_type, column_value, row_of
 
 D = TypeVar("D", bound=Document)
@@ -95,19 +97,22 @@ class SqliteStore:
         ).fetchone()
         return row
 
-    async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
+    async def read(self, log: Digest, keys: Keys) -> Found:
         """Return what a tier needs."""
         stamps = {id_: await self.read_cutouts(id_) for id_ in keys.cutouts}
         with self._file.errors():
             return Found(
                 arrivals=self._arrivals(log, keys.arrivals, keys.until),
-                verdicts=self._at_arrivals(Verdict, log, run, keys.verdicts, keys.until),
-                links=self._at_arrivals(StateLink, log, run, keys.links, keys.until),
-                views=self._at_arrivals(View, log, run, keys.views, keys.until),
-                intents=self._intents(run, keys.intents),
+                verdicts=self._at_arrivals(Verdict, log, keys.verdicts, keys.until),
+                links=self._at_arrivals(StateLink, log, keys.links, keys.until),
+                views=self._at_arrivals(View, log, keys.views, keys.until),
+                intents=self._intents(keys.intents),
+                receipts=self._receipts(keys.receipts),
                 results=self._by_id(Result, keys.results),
                 states=self._by_id(State, keys.states),
                 cutouts={id_: block for id_, block in stamps.items() if block is not None},
+                blobs={id_: blob.body for id_, blob in self._by_id(Blob, keys.blobs).items()},
+                markers={partition: self._markers(log, partition, keys.until) for partition in keys.markers},
             )
 
     def _arrivals(self, log: Digest, stocks: Iterable[str], until: Position) -> dict[str, list[Arrival]]:
@@ -122,31 +127,45 @@ class SqliteStore:
         return rows
 
     def _at_arrivals(
-        self, kind: type[D], log: Digest, run: Digest, stocks: Iterable[str], until: Position
-    ) -> dict[str, list[D]]:
-        """Return what a run has at the arrivals of stocks."""
-        rows: dict[str, list[D]] = {stock: [] for stock in stocks}
-        found = self._file.connection.execute(
-            f"WITH places AS (SELECT stock, position FROM arrivals WHERE {_OF_STOCKS})"
-            f" SELECT places.stock, rows.body FROM places CROSS JOIN {TABLES[kind].name} AS rows"
-            " WHERE rows.run = ? AND rows.position = places.position"
-            " ORDER BY places.stock, places.position",
-            (log, json.dumps(list(rows)), until.to_bytes(), run),
-        )
-        for stock, body in found:
-            rows[stock].append(_decoded(body, kind))
+        self, kind: type[D], log: Digest, wanted: Iterable[RunStock], until: Position
+    ) -> dict[RunStock, list[D]]:
+        """Return what runs have at the arrivals of stocks."""
+        rows: dict[RunStock, list[D]] = {key: [] for key in wanted}
+        for run, stocks in _by_run(rows).items():
+            found = self._file.connection.execute(
+                f"WITH places AS (SELECT stock, position FROM arrivals WHERE {_OF_STOCKS})"
+                f" SELECT places.stock, rows.body FROM places CROSS JOIN {TABLES[kind].name} AS rows"
+                " WHERE rows.run = ? AND rows.position = places.position"
+                " ORDER BY places.stock, places.position",
+                (log, json.dumps(stocks), until.to_bytes(), run),
+            )
+            for stock, body in found:
+                rows[run, stock].append(_decoded(body, kind))
         return rows
 
-    def _intents(self, run: Digest, stocks: Iterable[str]) -> dict[str, list[Intent]]:
-        rows: dict[str, list[Intent]] = {stock: [] for stock in stocks}
-        found = self._file.connection.execute(
-            "SELECT stock, body FROM intents"
-            " WHERE run = ? AND stock IN (SELECT value FROM json_each(?)) ORDER BY stock, position",
-            (run, json.dumps(list(rows))),
-        )
-        for stock, body in found:
-            rows[stock].append(_decoded(body, Intent))
+    def _intents(self, wanted: Iterable[RunStock]) -> dict[RunStock, list[Intent]]:
+        rows: dict[RunStock, list[Intent]] = {key: [] for key in wanted}
+        for run, stocks in _by_run(rows).items():
+            found = self._file.connection.execute(
+                "SELECT stock, body FROM intents"
+                " WHERE run = ? AND stock IN (SELECT value FROM json_each(?)) ORDER BY stock, position",
+                (run, json.dumps(stocks)),
+            )
+            for stock, body in found:
+                rows[run, stock].append(_decoded(body, Intent))
         return rows
+
+    def _receipts(self, ids: Iterable[Digest]) -> dict[Digest, list[Receipt]]:
+        select = "SELECT body FROM receipts WHERE id = ? ORDER BY run"
+        run = self._file.connection.execute
+        return {id_: [_decoded(body, Receipt) for (body,) in run(select, (id_,))] for id_ in ids}
+
+    def _markers(self, log: Digest, partition: int, until: Position) -> list[PlacedMarker]:
+        found = self._file.connection.execute(
+            "SELECT body FROM markers WHERE log = ? AND partition = ? AND position <= ? ORDER BY position",
+            (log, partition, until.to_bytes()),
+        )
+        return [_decoded(body, PlacedMarker) for (body,) in found]
 
     def _by_id(self, kind: type[D], ids: Iterable[Digest]) -> dict[Digest, D]:
         run = self._file.connection.execute
@@ -229,6 +248,14 @@ class _Pack:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _by_run(keys: Iterable[RunStock]) -> dict[Digest, list[str]]:
+    """Return the stocks of each run."""
+    stocks: dict[Digest, list[str]] = {}
+    for run, stock in keys:
+        stocks.setdefault(run, []).append(stock)
+    return stocks
 
 
 def _decoded(body: bytes, kind: type[D]) -> D:

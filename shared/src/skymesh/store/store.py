@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol, TypeVar
 
-from skymesh.model.alert import Arrival, Cutouts
+from skymesh.jobs.deployed import Deployed
+from skymesh.model.alert import Alert, Arrival, Cutouts
+from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
+    Blob,
     ConfigRecord,
     DeadLetter,
     JobRecord,
@@ -28,12 +31,15 @@ from skymesh.model.state import State, StateLink, Verdict
 Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
-    | Cutouts | Intent | Receipt
+    | Cutouts | Intent | Receipt | PlacedMarker | Blob | Alert
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
 D = TypeVar("D", bound=Document)
 
+
+RunStock = tuple[Digest, str]
+"""A run and a stock: what a run has is asked for by both."""
 
 _START = Position(0, 0, 0)
 
@@ -44,84 +50,77 @@ class Keys:
 
     Attributes
     ----------
-    arrivals, verdicts, links
-        Stocks whose rows are wanted, from the beginning up to `until`.
-    views
-        Stocks whose views by all channels are wanted, up to `until` too.
+    arrivals
+        Stocks whose arrivals are wanted, from the beginning up to `until`.
+    verdicts, links, views
+        Runs and stocks whose rows are wanted, up to `until` too; views by all channels.
     intents
-        Stocks whose intents are wanted, wherever their positions: what was completed late comes behind
-        what was told already.
-    results, states, cutouts
-        Results, states and blocks of image stamps wanted by id.
+        Runs and stocks whose intents are wanted, wherever their positions: what was completed late comes
+        behind what was told already.
+    receipts
+        Reactions whose receipts are wanted, by whichever run.
+    results, states, cutouts, blobs
+        What is wanted by id.
+    markers
+        Partitions of the log whose markers are wanted, up to `until`.
+    jobs
+        Runs whose jobs are wanted.
     until
         Position of the last record of the batch, inclusive.
     """
 
     arrivals: frozenset[str] = frozenset()
-    verdicts: frozenset[str] = frozenset()
-    links: frozenset[str] = frozenset()
-    views: frozenset[str] = frozenset()
-    intents: frozenset[str] = frozenset()
+    verdicts: frozenset[RunStock] = frozenset()
+    links: frozenset[RunStock] = frozenset()
+    views: frozenset[RunStock] = frozenset()
+    intents: frozenset[RunStock] = frozenset()
+    receipts: frozenset[Digest] = frozenset()
     results: frozenset[Digest] = frozenset()
     states: frozenset[Digest] = frozenset()
     cutouts: frozenset[Digest] = frozenset()
+    blobs: frozenset[Digest] = frozenset()
+    markers: frozenset[int] = frozenset()
+    jobs: frozenset[Digest] = frozenset()
     until: Position = _START
 
     def without(self, asked: Keys) -> Keys:
         """Return what was not asked for already."""
-        return Keys(
-            self.arrivals - asked.arrivals,
-            self.verdicts - asked.verdicts,
-            self.links - asked.links,
-            self.views - asked.views,
-            self.intents - asked.intents,
-            self.results - asked.results,
-            self.states - asked.states,
-            self.cutouts - asked.cutouts,
-            self.until,
-        )
+        left = {name: getattr(self, name) - getattr(asked, name) for name in _NAMES}
+        return Keys(**left, until=self.until)
 
     def union(self, other: Keys) -> Keys:
         """Return both together."""
-        return Keys(
-            self.arrivals | other.arrivals,
-            self.verdicts | other.verdicts,
-            self.links | other.links,
-            self.views | other.views,
-            self.intents | other.intents,
-            self.results | other.results,
-            self.states | other.states,
-            self.cutouts | other.cutouts,
-            max(self.until, other.until),
-        )
+        both = {name: getattr(self, name) | getattr(other, name) for name in _NAMES}
+        return Keys(**both, until=max(self.until, other.until))
 
     def __bool__(self) -> bool:
-        return self != Keys(until=self.until)
+        return any(getattr(self, name) for name in _NAMES)
+
+
+_NAMES = tuple(field.name for field in fields(Keys) if field.name != "until")
 
 
 @dataclass
 class Found:
-    """What was read for keys. Rows of a stock come in order of position."""
+    """What was read for keys, under the names of `Keys`. Rows of a stock come in order of position."""
 
     arrivals: dict[str, list[Arrival]] = field(default_factory=dict)
-    verdicts: dict[str, list[Verdict]] = field(default_factory=dict)
-    links: dict[str, list[StateLink]] = field(default_factory=dict)
-    views: dict[str, list[View]] = field(default_factory=dict)
-    intents: dict[str, list[Intent]] = field(default_factory=dict)
+    verdicts: dict[RunStock, list[Verdict]] = field(default_factory=dict)
+    links: dict[RunStock, list[StateLink]] = field(default_factory=dict)
+    views: dict[RunStock, list[View]] = field(default_factory=dict)
+    intents: dict[RunStock, list[Intent]] = field(default_factory=dict)
+    receipts: dict[Digest, list[Receipt]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
     states: dict[Digest, State] = field(default_factory=dict)
     cutouts: dict[Digest, bytes] = field(default_factory=dict)
+    blobs: dict[Digest, bytes] = field(default_factory=dict)
+    markers: dict[int, list[PlacedMarker]] = field(default_factory=dict)
+    jobs: dict[Digest, Deployed] = field(default_factory=dict)
 
     def add(self, other: Found) -> None:
         """Take in what another read found."""
-        self.arrivals |= other.arrivals
-        self.verdicts |= other.verdicts
-        self.links |= other.links
-        self.views |= other.views
-        self.intents |= other.intents
-        self.results |= other.results
-        self.states |= other.states
-        self.cutouts |= other.cutouts
+        for name in _NAMES:
+            getattr(self, name).update(getattr(other, name))
 
 
 class TierStore(Protocol):
@@ -135,10 +134,11 @@ class TierStore(Protocol):
     async def write(self, documents: Sequence[Document]) -> None:
         """Write documents; durable when this returns. One batch may be written in part after a crash."""
 
-    async def read(self, log: Digest, run: Digest, keys: Keys) -> Found:
-        """Return what a tier needs: rows of a log, and of a run of it, up to ``keys.until``.
+    async def read(self, log: Digest, keys: Keys) -> Found:
+        """Return what a tier needs: rows of a log, and of runs of it, up to ``keys.until``.
 
-        What a run has of a stock is found at the stock's arrivals, and so only where there are some.
+        What a run has of a stock is found at the stock's arrivals, and so only where there are some. Jobs
+        are no documents alone: `skymesh.runtime` adds them.
         """
 
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from skymesh.model.alert import Arrival
+from skymesh.model.alert import Alert, Arrival
+from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Receipt
 from skymesh.model.run import (
+    Blob,
     ConfigRecord,
     DeadLetter,
     JobRecord,
@@ -101,7 +103,7 @@ TABLES: dict[type[Any], Table] = {
         (("run", "stock", "position"), ("id",)),
         partition=("run", "stock"),
     ),
-    Receipt: Table("receipts", ("run", "id"), place=("run", "id"), partition=("id",)),
+    Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "partition", "first"),
@@ -123,6 +125,9 @@ TABLES: dict[type[Any], Table] = {
         "dead_letters", ("run", "source", "index"), partition=("run", "source"), bucket=("index", 1024)
     ),
     Product: Table("products", ("run", "name"), first_stays=False),
+    PlacedMarker: Table("markers", ("log", "partition", "position"), partition=("log", "partition")),
+    Blob: Table("blobs", ("id",)),
+    Alert: Table("packets", ("record",), ("id", "stock")),
 }
 
 _COLUMN_TYPES: dict[str, type[bool | int | str]] = {

@@ -11,12 +11,13 @@ from skymesh.testing.opening import opened
 
 async def copy_topic(bus: Bus, group: str, source: str, target: str) -> None:
     """Copy what is behind the group's offset, one commit for each record, and say so."""
-    while records := await bus.read(group, source, 0, limit=1, max_bytes=1 << 20):
-        (record,) = records
-        outputs = [Outgoing(target, f"{record.key}/{half}", record.value) for half in "ab"]
-        end = record.offset + 1
-        await bus.commit(group, source, 0, first=record.offset, end=end, outputs=outputs)
-        print(end, flush=True)
+    async with bus.open(group, source, 0) as partition:
+        while (read := await partition.read(limit=1, max_bytes=1 << 20)).records:
+            (record,) = read.records
+            await partition.commit(
+                read, [Outgoing(target, record.key, record.value + half) for half in (b"a", b"b")]
+            )
+            print(read.end, flush=True)
 
 
 async def _main(opener: str, address: str, group: str, source: str, target: str) -> None:

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from skymesh.bus.bus import Bus
+from skymesh.bus.bus import Bus, Outgoing
 from skymesh.errors import BrokerUnavailableError, InvariantError
-from skymesh.testing.bus_records import ENOUGH, KEYS, everything, outgoing, take
+from skymesh.testing.bus_records import ENOUGH, KEYS, everything, look, outgoing, take
 from skymesh.testing.contract import Contract
 from skymesh.testing.opening import start_child
 
@@ -56,17 +56,24 @@ class BusContract(Contract):
         async def work(bus: Bus) -> None:
             await bus.create("t")
             await bus.publish(outgoing("t", 10, key="k"))
-            first = await bus.read("g", "t", 0, limit=4, max_bytes=ENOUGH)
-            assert [int(record.value) for record in first] == [0, 1, 2, 3]
-            assert await bus.read("g", "t", 0, limit=4, max_bytes=ENOUGH) == first
-            await take(bus, "g", "t", first)
-            assert await bus.committed("g", "t", 0) == first[-1].offset + 1
+            async with bus.open("g", "t", 0) as partition:
+                read = await partition.read(limit=4, max_bytes=ENOUGH)
+                assert [int(record.value) for record in read.records] == [0, 1, 2, 3]
+                assert await partition.read(limit=4, max_bytes=ENOUGH) == read
+                await partition.commit(read, [])
+                assert await bus.committed("g", "t", 0) == read.end == read.records[-1].offset + 1
+                after = await partition.read(limit=2, max_bytes=ENOUGH)
+                assert after.first == read.end
+                assert [int(record.value) for record in after.records] == [4, 5]
 
         async def again(bus: Bus) -> None:
-            rest = await bus.read("g", "t", 0, limit=100, max_bytes=ENOUGH)
-            assert [int(record.value) for record in rest] == [4, 5, 6, 7, 8, 9]
-            await take(bus, "g", "t", rest)
-            assert await bus.read("g", "t", 0, limit=100, max_bytes=ENOUGH) == ()
+            async with bus.open("g", "t", 0) as partition:
+                read = await partition.read(limit=100, max_bytes=ENOUGH)
+                assert [int(record.value) for record in read.records] == [4, 5, 6, 7, 8, 9]
+                await partition.commit(read, [])
+                rest = await partition.read(limit=100, max_bytes=ENOUGH)
+                assert rest.records == ()
+                assert rest.first == rest.end >= read.end
 
         self.on(address, work)
         self.on(address, again)
@@ -91,7 +98,7 @@ class BusContract(Contract):
         async def work(bus: Bus) -> int:
             await bus.create("t")
             await bus.publish(outgoing("t", 20, key="k", size=100))
-            return len(await bus.read("g", "t", 0, limit=limit, max_bytes=max_bytes))
+            return len(await look(bus, "g", "t", limit=limit, max_bytes=max_bytes))
 
         assert self.on(address, work) == count
 
@@ -102,12 +109,11 @@ class BusContract(Contract):
             await bus.create("in")
             await bus.create("out", partitions=2)
             await bus.publish(outgoing("in", 3, key="k"))
-            records = await bus.read("g", "in", 0, limit=2, max_bytes=ENOUGH)
             assert await bus.committed("g", "in", 0) == 0
-            await take(bus, "g", "in", records, outgoing("out", 8))
+            read = await take(bus, "g", "in", 2, outgoing("out", 8))
             published = [*await everything(bus, "out", 0), *await everything(bus, "out", 1)]
             assert sorted(int(record.value) for record in published) == [*range(8)]
-            assert await bus.committed("g", "in", 0) == records[-1].offset + 1
+            assert await bus.committed("g", "in", 0) == read.records[-1].offset + 1
 
         self.on(address, work)
 
@@ -118,13 +124,13 @@ class BusContract(Contract):
             await bus.create("in")
             await bus.create("out")
             await bus.publish(outgoing("in", 4, key="k"))
-            stale = await bus.read("g", "in", 0, limit=3, max_bytes=ENOUGH)
-            await take(bus, "g", "in", stale[:2], outgoing("out", 1))
-            with pytest.raises(BrokerUnavailableError):
-                await take(bus, "g", "in", stale, outgoing("out", 5))
-            with pytest.raises(BrokerUnavailableError):
-                await take(bus, "g", "in", stale[:2], outgoing("out", 5))
-            assert await bus.committed("g", "in", 0) == stale[1].offset + 1
+            async with bus.open("g", "in", 0) as stale:
+                read = await stale.read(limit=3, max_bytes=ENOUGH)
+                newer = await take(bus, "g", "in", 2, outgoing("out", 1))
+                for _ in range(2):
+                    with pytest.raises(BrokerUnavailableError):
+                        await stale.commit(read, outgoing("out", 5))
+            assert await bus.committed("g", "in", 0) == newer.end
             assert len(await everything(bus, "out", 0)) == 1
 
         self.on(address, work)
@@ -136,11 +142,45 @@ class BusContract(Contract):
             await bus.create("in")
             await bus.create("out")
             await bus.publish(outgoing("in", 1, key="k"))
-            records = await bus.read("g", "in", 0, limit=1, max_bytes=ENOUGH)
             with pytest.raises(InvariantError):
-                await take(bus, "g", "in", records, [*outgoing("out", 2), *outgoing("nowhere", 1)])
+                await take(bus, "g", "in", 1, [*outgoing("out", 2), *outgoing("nowhere", 1)])
             assert await bus.committed("g", "in", 0) == 0
             assert await everything(bus, "out", 0) == []
+
+        self.on(address, work)
+
+    def test_an_output_goes_to_the_partition_that_it_names_with_its_headers(self, address: str) -> None:
+        """Whatever its key says."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t", partitions=3)
+            headers = (("why", b"because"), ("why", b""))
+            await bus.publish([Outgoing("t", "k", b"%d" % n, partition=n, headers=headers) for n in range(3)])
+            for number in range(3):
+                (record,) = await everything(bus, "t", number)
+                assert (record.key, int(record.value), record.headers) == ("k", number, headers)
+
+        self.on(address, work)
+
+    def test_records_that_wait_are_counted_and_gone_through(self, address: str) -> None:
+        """As records, whatever offsets lie between; reading for no group changes nothing."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("in")
+            await bus.create("t")
+            assert await bus.waiting("g", "t", 0) == 0
+            await bus.publish(outgoing("in", 5, key="k"))
+            for count in range(5):
+                await take(bus, "copy", "in", 1, outgoing("t", 2, key="k"))
+                assert await bus.waiting("g", "t", 0) == 2 * count + 2
+            told = [record async for part in bus.iter_from("t", 0, 0) for record in part]
+            assert [int(record.value) for record in told] == [0, 1] * 5
+            later = [record async for part in bus.iter_from("t", 0, told[4].offset) for record in part]
+            assert later == told[4:]
+            await take(bus, "g", "t", 3)
+            assert await bus.waiting("g", "t", 0) == 7
+            await take(bus, "g", "t", 100)
+            assert await bus.waiting("g", "t", 0) == 0
 
         self.on(address, work)
 
@@ -172,7 +212,7 @@ class BusContract(Contract):
             records = await everything(bus, "t", 0)
             assert await bus.end("t", 0) >= records[-1].offset + 1
             await bus.publish(outgoing("t", 1, key="k"))
-            (record,) = await bus.read("reader", "t", 0, limit=5, max_bytes=ENOUGH)
+            (record,) = await look(bus, "reader", "t")
             assert record.offset >= records[-1].offset + 1
 
         self.on(address, work)
@@ -217,12 +257,11 @@ class BusContract(Contract):
             await bus.create("out")
             await bus.publish(outgoing("in", count, key="k"))
 
-        async def look(bus: Bus) -> tuple[int, int]:
-            waiting = await bus.read("g", "in", 0, limit=count, max_bytes=ENOUGH)
-            outputs = await bus.read("look", "out", 0, limit=2 * count, max_bytes=ENOUGH)
-            told = [int(record.value) for record in outputs]
-            assert told == [n for n in range(len(told) // 2) for _ in "ab"]
-            return count - len(waiting), len(outputs)
+        async def count_both(bus: Bus) -> tuple[int, int]:
+            outputs = [record async for part in bus.iter_from("out", 0, 0) for record in part]
+            told = [(int(record.value[:-1]), record.value[-1:]) for record in outputs]
+            assert told == [(n, half) for n in range(len(told) // 2) for half in (b"a", b"b")]
+            return count - await bus.waiting("g", "in", 0), len(outputs)
 
         self.on(address, fill)
         child = start_child("bus_child", self.opener, address, "g", "in", "out")
@@ -231,6 +270,6 @@ class BusContract(Contract):
             for _ in range(random.Random(seed).randrange(1, 200)):
                 assert child.stdout.readline()
             child.kill()
-        done, outputs = self.on(address, look)
+        done, outputs = self.on(address, count_both)
         assert 0 < done < count
         assert outputs == 2 * done

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skymesh.bus.bus import Bus, Outgoing, Received
+from skymesh.bus.bus import Bus, Outgoing, Received, Slice
 
 KEYS = tuple(f"ztf:ZTF21aaaaa{a}{b}" for a in "abcd" for b in "abcdefgh")
 ENOUGH = 1 << 20
@@ -19,21 +19,24 @@ def outgoing(topic: str, count: int, *, key: str = "", size: int = 0) -> list[Ou
 async def everything(bus: Bus, topic: str, partition: int, group: str = "reader") -> list[Received]:
     """Read a partition to its end in batches of three, committing each."""
     found: list[Received] = []
-    while records := await bus.read(group, topic, partition, limit=3, max_bytes=ENOUGH):
-        await take(bus, group, topic, records, partition=partition)
-        found += records
+    async with bus.open(group, topic, partition) as it:
+        while (read := await it.read(limit=3, max_bytes=ENOUGH)).records:
+            await it.commit(read, [])
+            found += read.records
     return found
 
 
-async def take(
-    bus: Bus,
-    group: str,
-    topic: str,
-    records: tuple[Received, ...],
-    outputs: list[Outgoing] | None = None,
-    *,
-    partition: int = 0,
-) -> None:
-    """Commit a batch that was read."""
-    first, end = records[0].offset, records[-1].offset + 1
-    await bus.commit(group, topic, partition, first=first, end=end, outputs=outputs or [])
+async def look(
+    bus: Bus, group: str, topic: str, *, limit: int = 10_000, max_bytes: int = ENOUGH
+) -> tuple[Received, ...]:
+    """Return what a group would read next of partition 0."""
+    async with bus.open(group, topic, 0) as it:
+        return (await it.read(limit=limit, max_bytes=max_bytes)).records
+
+
+async def take(bus: Bus, group: str, topic: str, count: int, outputs: list[Outgoing] | None = None) -> Slice:
+    """Commit the next records of partition 0, with outputs."""
+    async with bus.open(group, topic, 0) as it:
+        read = await it.read(limit=count, max_bytes=ENOUGH)
+        await it.commit(read, outputs or [])
+        return read

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skymesh.model.alert import Alert, Arrival, Cutouts, Source, alert_id
+from skymesh.model.deployment import Marker, PlacedMarker
 from skymesh.model.execution import (
     JournalEntry,
     Line,
@@ -22,6 +23,7 @@ from skymesh.model.point import DETECTION, LIMIT, DataPoint
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Letter, Place, Receipt, letters_digest, reaction_id
 from skymesh.model.run import (
+    Blob,
     ConfigRecord,
     DeadLetter,
     JobRecord,
@@ -218,18 +220,23 @@ def entry(number: int, *, run: Digest = RUN, tier: str = "t2") -> JournalEntry:
     )
 
 
+def marker(number: int, *, log: Digest = LOG, partition: int = 0) -> PlacedMarker:
+    """Return the marker at the n-th place."""
+    return PlacedMarker(log, partition, place(number), Marker(RUN, "off" if number % 2 else "on"))
+
+
 def one_of_each() -> list[Document]:
     """Return one document of every kind that lies in a table: all but image stamps."""
     numbers = {"run": text_id("run", RUN), "alerts": {"read": 1}, "seconds": 0.5, "channels": {}}
     return [
         arrival(0), verdict(0), make_state(STOCKS[0], (point(n).id for n in range(3))), link(0), settled(0),
         result(0), view(0), entry(0), ConfigRecord(REF.config, {"a": 1, "b": None, "c": [1.5]}),
-        JobRecord(JOB, "job", {"name": "job", "channels": {"job/channel": {"access": ["ztf_public"]}}}),
+        JobRecord(JOB, "job", {"channels": {"job/channel": {"access": ["ztf_public"]}}}, {"name": "job"}),
         Log(LOG, 1), Run(RUN, JOB, LOG, "job", "real", "", 1, 2, 1, 1), RunSummary(RUN, numbers),
         UnitRecord("FastDecliner", "1", REF.code), SourceCount(RUN, "night.tar", 2, 1, 1),
         Product(RUN, "table.csv", REF.code, 2**40, ("a", "b")), ResourceRecord(JOB, "catalogue", "/stars/é"),
         DeadLetter(RUN, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
-        intent(0), receipt(0),
+        intent(0), receipt(0), marker(0), Blob(JOB, b"\xc1\x00" * 9), arrival(1).alert,
     ]  # fmt: skip
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Settled, View
-from skymesh.model.ids import digest_of
+from skymesh.model.ids import Digest, digest_of
 from skymesh.model.position import Position
-from skymesh.model.run import JobRecord
+from skymesh.model.reaction import Intent
+from skymesh.model.run import Blob, JobRecord
 from skymesh.model.state import State, StateLink, Verdict, make_state
 from skymesh.store.store import Keys, Store
 from skymesh.store.tables import TABLES, row_of
@@ -30,14 +31,16 @@ class StoreReading(Contract):
                 await store.write([made.verdict(number, run=made.OTHER_RUN)])
                 await store.write([made.link(number, run=made.OTHER_RUN)])
             asked = frozenset({STOCK, "ztf:nothing"})
+            of_run = frozenset((made.RUN, stock) for stock in asked)
+            here, there = (made.RUN, STOCK), (made.RUN, "ztf:nothing")
             for until, numbers in ((made.place(10), [1, 4, 7, 10]), (FAR, [1, 4, 7, 10, 13, 1000])):
-                keys = Keys(arrivals=asked, verdicts=asked, links=asked, until=until)
-                found = await store.read(made.LOG, made.RUN, keys)
+                keys = Keys(arrivals=asked, verdicts=of_run, links=of_run, until=until)
+                found = await store.read(made.LOG, keys)
                 assert found.arrivals == {STOCK: [made.arrival(n) for n in numbers], "ztf:nothing": []}
-                assert found.verdicts == {STOCK: [made.verdict(n) for n in numbers], "ztf:nothing": []}
-                assert found.links == {STOCK: [made.link(n) for n in numbers], "ztf:nothing": []}
+                assert found.verdicts == {here: [made.verdict(n) for n in numbers], there: []}
+                assert found.links == {here: [made.link(n) for n in numbers], there: []}
             before = Position(0, 0, made.place(4).offset - 1)
-            found = await store.read(made.LOG, made.RUN, Keys(arrivals=asked, until=before))
+            found = await store.read(made.LOG, Keys(arrivals=asked, until=before))
             assert found.arrivals[STOCK] == [made.arrival(1)]
             assert not found.verdicts
             assert not found.links
@@ -52,15 +55,15 @@ class StoreReading(Contract):
                 await store.write([made.arrival(number), made.view(number)])
                 await store.write([made.view(number, run=made.OTHER_RUN)])
             await store.write([made.view(4, channel="a/b")])
-            asked = frozenset({STOCK, "ztf:nothing"})
-            found = await store.read(made.LOG, made.RUN, Keys(views=asked, until=made.place(7)))
-            assert found.views.keys() == asked
-            assert found.views["ztf:nothing"] == []
-            assert [view.position for view in found.views[STOCK]] == [made.place(n) for n in (1, 4, 4, 7)]
-            assert {(view.position, view.channel) for view in found.views[STOCK]} == {
+            here, there = (made.RUN, STOCK), (made.RUN, "ztf:nothing")
+            found = await store.read(made.LOG, Keys(views=frozenset({here, there}), until=made.place(7)))
+            assert found.views.keys() == {here, there}
+            assert found.views[there] == []
+            assert [view.position for view in found.views[here]] == [made.place(n) for n in (1, 4, 4, 7)]
+            assert {(view.position, view.channel) for view in found.views[here]} == {
                 *((made.place(n), made.CHANNEL) for n in (1, 4, 7)), (made.place(4), "a/b"),
             }  # fmt: skip
-            assert made.view(4) in found.views[STOCK]
+            assert made.view(4) in found.views[here]
 
         self.on(address, work)
 
@@ -70,9 +73,58 @@ class StoreReading(Contract):
         async def work(store: Store) -> None:
             for number in (7, 1, 1000, 3):
                 await store.write([made.intent(number), made.intent(number, run=made.OTHER_RUN)])
-            asked = frozenset({STOCK, "ztf:nothing"})
-            found = await store.read(made.LOG, made.RUN, Keys(intents=asked, until=made.place(1)))
-            assert found.intents == {STOCK: [made.intent(n) for n in (1, 7, 1000)], "ztf:nothing": []}
+            asked = frozenset(
+                (run, stock) for run in (made.RUN, made.JOB) for stock in (STOCK, "ztf:nothing")
+            )
+            found = await store.read(made.LOG, Keys(intents=asked, until=made.place(1)))
+            wanted: dict[tuple[Digest, str], list[Intent]] = {key: [] for key in asked}
+            assert found.intents == wanted | {(made.RUN, STOCK): [made.intent(n) for n in (1, 7, 1000)]}
+
+        self.on(address, work)
+
+    def test_what_several_runs_have_is_read_at_once(self, address: str) -> None:
+        """Each under its run."""
+
+        async def work(store: Store) -> None:
+            runs = (made.RUN, made.OTHER_RUN)
+            await store.write([made.arrival(1), *(made.link(1, run=run) for run in runs)])
+            asked = frozenset((run, STOCK) for run in runs)
+            found = await store.read(made.LOG, Keys(links=asked, until=FAR))
+            assert found.links == {(run, STOCK): [made.link(1, run=run)] for run in runs}
+
+        self.on(address, work)
+
+    def test_receipts_are_read_by_reaction_whichever_run_wrote_them(self, address: str) -> None:
+        """An outlet asks what it was given, not by whom."""
+
+        async def work(store: Store) -> None:
+            both = [made.receipt(1), made.receipt(1, run=made.OTHER_RUN)]
+            await store.write([*both, made.receipt(2)])
+            unknown = digest_of("reaction", "none")
+            found = await store.read(made.LOG, Keys(receipts=frozenset({both[0].id, unknown})))
+            assert found.receipts == {both[0].id: sorted(both, key=lambda row: row.run), unknown: []}
+
+        self.on(address, work)
+
+    def test_markers_are_read_by_partition_up_to_the_position(self, address: str) -> None:
+        """In order, of this log."""
+
+        async def work(store: Store) -> None:
+            for number in (900, 3, 20):
+                await store.write([made.marker(number), made.marker(number, log=made.OTHER_LOG)])
+            await store.write([made.marker(4, partition=1)])
+            found = await store.read(made.LOG, Keys(markers=frozenset({0, 2}), until=made.place(30)))
+            assert found.markers == {0: [made.marker(3), made.marker(20)], 2: []}
+
+        self.on(address, work)
+
+    def test_blobs_are_read_by_id(self, address: str) -> None:
+        """The unknown are left out."""
+
+        async def work(store: Store) -> None:
+            await store.write([Blob(made.JOB, b"\xc1" * 5000)])
+            found = await store.read(made.LOG, Keys(blobs=frozenset({made.JOB, made.LOG})))
+            assert found.blobs == {made.JOB: b"\xc1" * 5000}
 
         self.on(address, work)
 
@@ -83,7 +135,7 @@ class StoreReading(Contract):
             states = {s.id: s for s in (make_state(STOCK, [made.point(n).id]) for n in range(5))}
             await store.write([*states.values()])
             asked = frozenset([*list(states)[:3], digest_of("state", "none")])
-            found = await store.read(made.LOG, made.RUN, Keys(states=asked))
+            found = await store.read(made.LOG, Keys(states=asked))
             assert found.states == {id_: state for id_, state in states.items() if id_ in asked}
 
         self.on(address, work)
@@ -95,7 +147,7 @@ class StoreReading(Contract):
             results = {made.result(n).id: made.result(n) for n in range(300)}
             await store.write([*results.values()])
             asked = frozenset([*list(results)[:250], digest_of("result", "none")])
-            found = await store.read(made.LOG, made.RUN, Keys(results=asked))
+            found = await store.read(made.LOG, Keys(results=asked))
             assert found.results == {id_: result for id_, result in results.items() if id_ in asked}
 
         self.on(address, work)
@@ -159,12 +211,12 @@ class StoreReading(Contract):
                 assert await store.get(kind, id=made.JOB) is None
             keys = Keys(
                 arrivals=frozenset({STOCK}),
-                links=frozenset({STOCK}),
+                links=frozenset({(made.RUN, STOCK)}),
                 results=frozenset({made.JOB}),
                 until=FAR,
             )
-            found = await store.read(made.LOG, made.RUN, keys)
-            assert (found.arrivals, found.links, found.results) == ({STOCK: []}, {STOCK: []}, {})
+            found = await store.read(made.LOG, keys)
+            assert (found.arrivals, found.links, found.results) == ({STOCK: []}, {(made.RUN, STOCK): []}, {})
             assert await store.count(Verdict) == await store.count(StateLink, run=made.RUN) == 0
 
         self.on(address, work)

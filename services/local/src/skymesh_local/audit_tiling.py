@@ -1,0 +1,105 @@
+"""The frame of an audit: the journal covers every offset that was committed, for every unit, once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from skymesh.jobs.reactions import VIEW
+from skymesh.model.execution import JournalEntry, count_lines, journal_id
+from skymesh.model.ids import Digest, text_id
+from skymesh.model.run import JobRecord, Run
+
+if TYPE_CHECKING:
+    from skymesh_local.audit import Journal, Reader
+
+# What entries count beside the outcomes of their lines.
+_NO_OUTCOMES = frozenset({"memoised", "points", "alerts", "duplicates", "markers", "records"})
+
+_Unit = tuple[str, str]
+"""Channel and instance."""
+_Range = tuple[int, int]
+
+
+def audit_tiling(run: Run, job: JobRecord | None, journal: Journal) -> list[str]:
+    """Check entries by themselves, then that they cover what each tier committed.
+
+    Entries of batches tile the whole input. Those of the run's units stand in every batch that names
+    the run: one for each unit of the tier.
+    """
+    holes = [hole for entry in (*journal.batches, *journal.entries) for hole in _entry_holes(entry)]
+    for reader, completed in journal.completed.items():
+        batches = [entry for entry in journal.batches if (entry.tier, entry.partition) == reader]
+        holes += _gaps(f"{reader[0]} of partition {reader[1]}", _ranges(batches), 0, completed)
+        if job is not None:
+            holes += _unit_holes(run, units_of(reader[0], job.resolved), batches, reader, journal)
+    holes += _intake_holes(journal)
+    return holes
+
+
+def units_of(tier: str, resolved: Mapping[str, Any]) -> set[_Unit]:
+    """Return the units of a job that a tier journals."""
+    units: set[_Unit] = {("", "register")} if tier == "t0" else set()
+    for channel, spec in resolved["channels"].items():
+        names = {
+            "t0": ["filter"],
+            "t1": ["combine"],
+            "t2": [*spec["analyse"]],
+            "t3": [VIEW, *spec.get("react", ())],
+            "deliver": [*spec.get("react", ())],
+        }[tier]
+        units |= {(channel, name) for name in names}
+    return units
+
+
+def _entry_holes(entry: JournalEntry) -> Iterator[str]:
+    counts = {outcome: count for outcome, count in entry.counts.items() if outcome not in _NO_OUTCOMES}
+    told = {outcome: count for outcome, count in count_lines(entry.lines).items() if outcome != "memoised"}
+    if counts != told or entry.counts.get("memoised", 0) != sum(line.is_memoised for line in entry.lines):
+        yield f"journal:{entry.id.hex()} has other lines than it counts"
+    place = (entry.tier, entry.channel, entry.instance, entry.partition, entry.first, entry.end)
+    if entry.id != journal_id(entry.run, *place):
+        yield f"journal:{entry.id.hex()} is not the digest of its place"
+
+
+def _ranges(entries: Iterable[JournalEntry]) -> list[_Range]:
+    return sorted((entry.first, entry.end) for entry in entries)
+
+
+def _gaps(said: str, ranges: Iterable[_Range], start: int, completed: int) -> Iterator[str]:
+    covered = start
+    for first, end in ranges:
+        if first != covered:
+            yield f"journal of {said}: offsets {covered} to {first}"
+        covered = end
+    if covered != completed:
+        yield f"journal of {said}: ends at {covered}, committed is {completed}"
+
+
+def _unit_holes(
+    run: Run, units: set[_Unit], batches: Iterable[JournalEntry], reader: Reader, journal: Journal
+) -> Iterator[str]:
+    """Compare the ranges of every unit with the batches that name the run."""
+    # What summaries did at the end of a run covers nothing.
+    of_tier = journal.of(reader[0])
+    entries = [entry for entry in of_tier if entry.partition == reader[1] and entry.end > entry.first]
+    by_unit: dict[_Unit, list[_Range]] = {unit: [] for unit in units}
+    for entry in entries:
+        by_unit.setdefault((entry.channel, entry.instance), []).append((entry.first, entry.end))
+    named = _ranges(entry for entry in batches if _names(entry, run.id))
+    for (channel, name), ranges in sorted(by_unit.items()):
+        if sorted(ranges) != named:
+            said = " ".join(filter(None, (reader[0], channel, name)))
+            wrong = sorted(set(ranges) ^ set(named)) or ranges
+            yield f"journal of {said}: offsets {wrong[0][0]} to {wrong[0][1]}"
+
+
+def _names(batch: JournalEntry, run: Digest) -> bool:
+    return any(line.subject == text_id("run", run) for line in batch.lines)
+
+
+def _intake_holes(journal: Journal) -> Iterator[str]:
+    entries = journal.of("ingest")
+    for reader, completed in journal.completed.items():
+        if reader[0] == "t0" and entries:
+            yield from _gaps("ingest", _ranges(entries), 0, completed + journal.left[reader])

@@ -1,0 +1,98 @@
+"""Where in a live log jobs begin and end: markers among its alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import msgspec
+
+from skymesh.model.alert import Alert
+from skymesh.model.ids import Digest
+from skymesh.model.position import Position
+
+Switch = Literal["on", "off"]
+
+
+class Marker(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """A record of the log that is no alert: from here on a run judges alerts, or judges none any more.
+
+    Attributes
+    ----------
+    run, switch
+        Which run begins or ends here.
+    """
+
+    run: Digest
+    switch: Switch
+
+
+class Genesis(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """The first record of every partition of a live log: whose generation of the topic this is.
+
+    A topic that was made again under its name begins with another one, or with none.
+    """
+
+    log: Digest
+    epoch: int
+
+
+LogRecord = Alert | Marker | Genesis
+"""What the topic of alerts holds."""
+
+
+class PlacedMarker(msgspec.Struct, frozen=True, array_like=True):
+    """A marker where T0 met it.
+
+    Attributes
+    ----------
+    log, partition, position
+        The key. The partition is named apart, as it is what markers are asked for by.
+    marker
+        What it says.
+    """
+
+    log: Digest
+    partition: int
+    position: Position
+    marker: Marker
+
+
+def judging(markers: Iterable[PlacedMarker], position: Position) -> tuple[Digest, ...]:
+    """Return the runs that judge the alert at a position: those switched on below it, in that order.
+
+    Parameters
+    ----------
+    markers
+        All markers of the position's partition below it, in order.
+    """
+    runs: dict[Digest, None] = {}
+    for placed in markers:
+        if placed.position >= position:
+            break
+        if placed.marker.switch == "on":
+            runs.setdefault(placed.marker.run)
+        else:
+            runs.pop(placed.marker.run, None)
+    return tuple(runs)
+
+
+def spans(markers: Iterable[PlacedMarker], run: Digest, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of offsets in one partition that a run judges, as (first, end) below `end`.
+
+    Parameters
+    ----------
+    markers
+        All markers of the partition, in order.
+    """
+    first: int | None = None
+    for placed in markers:
+        if placed.marker.run != run:
+            continue
+        if placed.marker.switch == "on" and first is None:
+            first = placed.position.offset + 1
+        elif placed.marker.switch == "off" and first is not None:
+            yield min(first, end), min(placed.position.offset, end)
+            first = None
+    if first is not None:
+        yield min(first, end), end
