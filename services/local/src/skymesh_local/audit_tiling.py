@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from skymesh_local.audit import Journal, Reader
 
 # What entries count beside the outcomes of their lines.
-_NO_OUTCOMES = frozenset({"memoised", "points", "alerts", "duplicates", "markers", "records"})
+_NO_OUTCOMES = frozenset({"memoised", "points", "alerts", "duplicates", "markers", "records", "read"})
 
 _Unit = tuple[str, str]
 """Channel and instance."""
@@ -57,7 +57,10 @@ def _entry_holes(entry: JournalEntry) -> Iterator[str]:
     told = {outcome: count for outcome, count in count_lines(entry.lines).items() if outcome != "memoised"}
     if counts != told or entry.counts.get("memoised", 0) != sum(line.is_memoised for line in entry.lines):
         yield f"journal:{entry.id.hex()} has other lines than it counts"
-    place = (entry.tier, entry.channel, entry.instance, entry.partition, entry.first, entry.end)
+    place = (
+        *(entry.tier, entry.channel, entry.instance),
+        *(entry.partition, entry.first, entry.end, entry.source),
+    )
     if entry.id != journal_id(entry.run, *place):
         yield f"journal:{entry.id.hex()} is not the digest of its place"
 

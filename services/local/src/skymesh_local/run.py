@@ -16,18 +16,19 @@ from skymesh.jobs.loader import builtin_jobs, load_job
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.model.ids import ENCODING_VERSION, digest_of
 from skymesh.model.run import Log, Origin, Run, RunSummary, run_id
+from skymesh.runtime.registering import register_job
 from skymesh.runtime.tier import Context
 from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.progress import meter
 from skymesh_ingest.reading import Container, Unreadable
-from skymesh_local.app import Embedded, open_embedded, run_tiers, schemas_of
+from skymesh_ingest.schemas import schemas_of
+from skymesh_local.app import Embedded, open_embedded, run_tiers
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
-from skymesh_local.registry import register_job
 from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
 from skymesh_local.settings import OUT, STORE_NAME, RunSettings, store_path

@@ -58,23 +58,38 @@ class PlacedMarker(msgspec.Struct, frozen=True, array_like=True):
     marker: Marker
 
 
-def judging(markers: Iterable[PlacedMarker], position: Position) -> tuple[Digest, ...]:
-    """Return the runs that judge the alert at a position: those switched on below it, in that order.
+class Epoch(msgspec.Struct, frozen=True, array_like=True):
+    """A generation of a live log's topic.
 
-    Parameters
+    Attributes
     ----------
-    markers
-        All markers of the position's partition below it, in order.
+    log, number
+        The key: the log's id, made once, and the generation, from 0.
+    partitions
+        Of its topics, from alerts to results.
     """
-    runs: dict[Digest, None] = {}
-    for placed in markers:
-        if placed.position >= position:
-            break
-        if placed.marker.switch == "on":
-            runs.setdefault(placed.marker.run)
-        else:
-            runs.pop(placed.marker.run, None)
-    return tuple(runs)
+
+    log: Digest
+    number: int
+    partitions: int
+
+
+class Deployment(msgspec.Struct, frozen=True, array_like=True):
+    """The runs of jobs of one name that may be at work: what the next deployment switches off.
+
+    Written before the markers go out, with the runs from before and after; then again, with what is left.
+
+    Attributes
+    ----------
+    log, name
+        The key: the log, and the name of the job.
+    runs
+        The runs, the newest last.
+    """
+
+    log: Digest
+    name: str
+    runs: tuple[Digest, ...]
 
 
 def spans(markers: Iterable[PlacedMarker], run: Digest, end: int) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from skymesh.jobs.deployed import Deployed
 from skymesh.model.alert import Alert, Arrival, Cutouts
-from skymesh.model.deployment import PlacedMarker
+from skymesh.model.deployment import Deployment, Epoch, PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
@@ -20,6 +20,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    Redrive,
     ResourceRecord,
     Run,
     RunSummary,
@@ -32,6 +33,7 @@ Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
     | Cutouts | Intent | Receipt | PlacedMarker | Blob | Alert
+    | Epoch | Deployment | Redrive
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 

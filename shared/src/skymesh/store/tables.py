@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skymesh.model.alert import Alert, Arrival
-from skymesh.model.deployment import PlacedMarker
+from skymesh.model.deployment import Deployment, Epoch, PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, Receipt
@@ -18,6 +18,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    Redrive,
     ResourceRecord,
     Run,
     RunSummary,
@@ -106,10 +107,10 @@ TABLES: dict[type[Any], Table] = {
     Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)),
     JournalEntry: Table(
         "journal",
-        ("run", "tier", "channel", "instance", "partition", "first"),
+        ("run", "tier", "channel", "instance", "source", "partition", "first"),
         ("id",),
         (("id",),),
-        place=("run", "tier", "channel", "instance", "partition", "first"),
+        place=("run", "tier", "channel", "instance", "source", "partition", "first"),
         partition=("run", "tier", "partition"),
         bucket=("first", 8192),
     ),
@@ -122,17 +123,29 @@ TABLES: dict[type[Any], Table] = {
     ResourceRecord: Table("resources", ("id",), first_stays=False),
     SourceCount: Table("source_counts", ("run", "name")),
     DeadLetter: Table(
-        "dead_letters", ("run", "source", "index"), partition=("run", "source"), bucket=("index", 1024)
+        "dead_letters",
+        ("run", "source", "index", "tier"),
+        partition=("run", "source"),
+        bucket=("index", 1024),
+    ),
+    Redrive: Table(
+        "redrives",
+        ("run", "source", "index", "tier"),
+        first_stays=False,
+        partition=("run", "source"),
+        bucket=("index", 1024),
     ),
     Product: Table("products", ("run", "name"), first_stays=False),
     PlacedMarker: Table("markers", ("log", "partition", "position"), partition=("log", "partition")),
+    Epoch: Table("epochs", ("log", "number")),
+    Deployment: Table("deployments", ("log", "name"), first_stays=False),
     Blob: Table("blobs", ("id",)),
     Alert: Table("packets", ("record",), ("id", "stock")),
 }
 
 _COLUMN_TYPES: dict[str, type[bool | int | str]] = {
     "is_transient": bool,
-    **dict.fromkeys(("partition", "first", "index"), int),
+    **dict.fromkeys(("partition", "first", "index", "number"), int),
     **dict.fromkeys(("stock", "tier", "channel", "instance", "name", "unit", "version", "source"), str),
 }
 

@@ -1,0 +1,199 @@
+"""The live mesh: its log, its topics, and what opens them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from skymesh.bus.bus import Outgoing, Received
+from skymesh.bus.kafka.bus import KafkaBus
+from skymesh.bus.kafka.topics import Topic
+from skymesh.codecs import wire
+from skymesh.errors import SettingsError
+from skymesh.model.deployment import Epoch, Genesis
+from skymesh.model.ids import digest_of
+from skymesh.runtime.tier import Context
+from skymesh.runtime.topics import (
+    ACCEPTED,
+    ALERTS,
+    DEAD_LETTERS,
+    INTENTS,
+    PROVENANCE,
+    RESULTS,
+    STATES,
+    survey_record,
+)
+from skymesh.settings.environment import from_environment
+from skymesh.settings.kafka import KafkaSettings
+from skymesh.settings.mesh import MeshSettings
+from skymesh.settings.store import CassandraSettings
+from skymesh.store.cassandra.schema import init_store
+from skymesh.store.cassandra.store import open_store
+from skymesh.store.store import Store
+from skymesh.surveys import registry
+
+_MADE_BY = "`skymesh store init` makes it"
+_DAY_MS = 24 * 3600 * 1000
+_DAYS = {
+    ALERTS: 7, ACCEPTED: 7, STATES: 7, RESULTS: 7, PROVENANCE: 14, INTENTS: 30, DEAD_LETTERS: 30,
+}  # fmt: skip
+"""How long topics keep their records at least, in days: far longer than any service should be away."""
+
+
+class LiveMesh(NamedTuple):
+    """An open live mesh.
+
+    Attributes
+    ----------
+    store, bus
+        Open.
+    epoch
+        The newest generation of its log.
+    name
+        What its topics are named by.
+    """
+
+    store: Store
+    bus: KafkaBus
+    epoch: Epoch
+    name: str
+
+    @property
+    def context(self) -> Context:
+        """Whose work its tiers do."""
+        return context_of(self.epoch, self.name)
+
+
+def context_of(epoch: Epoch, name: str) -> Context:
+    """Return whose work the tiers of a live mesh do."""
+    return Context(epoch.log, None, epoch.number, is_marked=True, mesh=name)
+
+
+@asynccontextmanager
+async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
+    """Open the live mesh of a store; Kafka is found through the environment.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such mesh, or Kafka's topics are not those that the store knows.
+    TransientError
+        If Kafka or the store does not answer.
+    """
+    name = from_environment(MeshSettings).mesh
+    bus = await KafkaBus.connect(from_environment(KafkaSettings))
+    try:
+        store = await open_store(store_url, from_environment(CassandraSettings))
+        try:
+            epoch = await newest_epoch(store)
+            if epoch is None:
+                raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
+            context = context_of(epoch, name)
+            await bus.topics.check(mesh_topics(context, epoch.partitions))
+            await check_log(bus, context, epoch)
+            yield LiveMesh(store, bus, epoch, name)
+        finally:
+            await store.close()
+    finally:
+        await bus.close()
+
+
+async def newest_epoch(store: Store) -> Epoch | None:
+    """Return the newest generation of the live log; None where there is none."""
+    epochs = [epoch async for epoch in store.scan(Epoch)]
+    return max(epochs, key=lambda epoch: epoch.number, default=None)
+
+
+async def make_mesh(store_url: str) -> Epoch:
+    """Make keyspace, tables, log and topics; what is there already stays.
+
+    Parameters
+    ----------
+    store_url
+        Where the store is to be; everything else is found through the environment.
+
+    Raises
+    ------
+    SettingsError
+        If what is there does not fit.
+    TransientError
+        If Kafka or the store does not answer.
+    """
+    mesh = from_environment(MeshSettings)
+    bus = await KafkaBus.connect(from_environment(KafkaSettings))
+    try:
+        settings = from_environment(CassandraSettings)
+        await init_store(store_url, settings)
+        store = await open_store(store_url, settings)
+        try:
+            epoch = await newest_epoch(store)
+            if epoch is None:
+                epoch = Epoch(digest_of("log", os.urandom(32)), 0, mesh.partitions)
+                await store.write([epoch])
+            context = context_of(epoch, mesh.mesh)
+            await bus.topics.create(mesh_topics(context, epoch.partitions))
+            await _begin(bus, context, epoch)
+            await check_log(bus, context, epoch)
+            return epoch
+        finally:
+            await store.close()
+    finally:
+        await bus.close()
+
+
+def mesh_topics(context: Context, partitions: int) -> list[Topic]:
+    """Return what the mesh asks of its topics."""
+    records = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
+    return [
+        Topic(context.topic(record), partitions, days * _DAY_MS) for record, days in sorted(records.items())
+    ]
+
+
+async def _begin(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
+    """Let every empty partition of the log begin with whose it is."""
+    topic, body = context.topic(ALERTS), wire.encode(Genesis(epoch.log, epoch.number))
+    empty = [number for number in range(epoch.partitions) if await bus.end(topic, number) == 0]
+    if empty:
+        await bus.publish([Outgoing(topic, "", body, partition=number) for number in empty])
+
+
+async def check_log(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
+    """Refuse topics that are not those of a log: made anew, or of another number of partitions.
+
+    Raises
+    ------
+    SettingsError
+        Which it is, in one line.
+    """
+    topic = context.topic(ALERTS)
+    count = await bus.partitions(topic)
+    if count != epoch.partitions:
+        problem = f"has {count} partitions, the store knows {epoch.partitions}" if count else "is not there"
+        raise SettingsError(f"{problem}; {_MADE_BY}", where=topic)
+    for number in range(count):
+        first = await _first_record(bus, topic, number)
+        # Where the first record has expired, it was the same topic all the time.
+        if first is not None and first.offset == 0 and not _is_genesis(first.value, epoch):
+            raise SettingsError(
+                "is of another mesh, or was made anew: the store knows another log",
+                where=f"{topic}[{number}]",
+            )
+        if first is None:
+            raise SettingsError(
+                f"is empty: it was made anew under the store; {_MADE_BY}", where=f"{topic}[{number}]"
+            )
+
+
+async def _first_record(bus: KafkaBus, topic: str, partition: int) -> Received | None:
+    async for records in bus.iter_from(topic, partition, await bus.first(topic, partition)):
+        return records[0]
+    return None
+
+
+def _is_genesis(value: bytes, epoch: Epoch) -> bool:
+    try:
+        return wire.decode(value, Genesis) == Genesis(epoch.log, epoch.number)
+    except ValueError:
+        return False
