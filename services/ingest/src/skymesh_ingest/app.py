@@ -7,15 +7,15 @@ from skymesh.runtime.service import Reading, serve
 from skymesh.runtime.topics import survey_record
 from skymesh.surveys import registry
 from skymesh_ingest.schemas import schema_settings, schemas_of
-from skymesh_ingest.settings import UNKNOWN_SCHEMA_S, IngestSettings
+from skymesh_ingest.settings import IngestSettings
 from skymesh_ingest.tier import Ingest
 
 
 async def build(mesh: LiveMesh, settings: IngestSettings) -> list[Reading]:
     """Return what the service works on: the mesh's own topic of every survey."""
-    schemas = schemas_of(schema_settings(), unknown_s=UNKNOWN_SCHEMA_S)
+    schemas = schemas_of(schema_settings(), unknown_s=settings.schema_retry_s)
     tier = Ingest(mesh.context, schemas, keeps_packets=settings.keep_packets)
-    topics = tuple(mesh.context.topic(survey_record(survey)) for survey in registry.installed())
+    topics = tuple(mesh.context.topic(survey_record(name)) for name in registry.installed())
     return [Reading(tier, topics)]
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from skymesh.settings.service import ServiceSettings
 
-UNKNOWN_SCHEMA_S = 60.0
-"""After how long it is asked again for a schema id that nobody knew, in seconds."""
-
 
 class IngestSettings(ServiceSettings):
     """Settings of ingest: those of every service, and its own.
 
+    Where the schemas of messages are found that name theirs by an id: see `skymesh_ingest.schemas`.
+
     Attributes
     ----------
     keep_packets
-        Whether every shaped packet is stored.
+        Whether every shaped packet is kept in the store, beside what the log and its arrivals hold.
+    schema_retry_s
+        After so many seconds it is asked again for a schema that nobody knew.
     """
 
     keep_packets: bool = True
+    schema_retry_s: float = 60.0

@@ -84,16 +84,15 @@ class CanonicalOrder:
             If the disk is full.
         """
         with spool_errors():
-            self._items.executemany(
-                "INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._appended(items)
-            )
+            rows = self._appended(items)
+            self._items.executemany("INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def end(self) -> None:
         """Sort what was added."""
         with spool_errors():
             self._items.execute(f"CREATE INDEX ordered ON items ({_KEY})")
 
-    def keys(self) -> Iterator[tuple[bytes, bytes]]:
+    def identities(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield alert id and digest of the record of each item, in order."""
         with spool_errors():
             yield from self._items.execute(f"SELECT alert, record FROM items ORDER BY {_KEY}")
@@ -115,7 +114,8 @@ class CanonicalOrder:
 
     def _appended(self, items: Iterable[Ordered]) -> list[tuple[object, ...]]:
         """Append bytes to the temporary file; return the row that sorts and finds each."""
-        bodies, rows = [], []
+        bodies: list[bytes] = []
+        rows: list[tuple[object, ...]] = []
         for item in items:
             rows.append((*item.key, item.stock, self._end, len(item.body)))
             bodies.append(item.body)

@@ -126,7 +126,7 @@ async def redrive(
 
 
 async def _target(bus: Bus, context: Context, found: Found) -> str:
-    """Return the topic that takes a letter again: of a survey's own broker, the mesh's topic of that survey."""
+    """Return the topic that takes a letter again; for a survey's own broker, the mesh's of that survey."""
     original = _original(found)
     survey, separator, _ = original.topic.partition("/")
     topic = context.topic(survey_record(survey)) if separator else original.topic
@@ -137,9 +137,7 @@ async def _target(bus: Bus, context: Context, found: Found) -> str:
 
 def _original(found: Found) -> Original:
     if found.letter.original is None:
-        raise SettingsError(
-            "comes from a file: mend the file and run or publish it again", where=found.name
-        )
+        raise SettingsError("comes from a file: mend the file and run or publish it again", where=found.name)
     return found.letter.original
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from skymesh.errors import SettingsError
+from skymesh.settings.service import RECORD_BYTES
 from skymesh.store.store import Store
 from skymesh_local.app import open_embedded
 from skymesh_local.dead import Found, find_letters, iter_letters, redrive
@@ -25,7 +26,9 @@ _EMBEDDED = "sqlite:"
 
 app = typer.Typer(no_args_is_help=True, help="What could not be read: dead letters.")
 
-Id = Annotated[str, typer.Argument(metavar="ID", help="The letter's id, or its beginning.", show_default=False)]
+Id = Annotated[
+    str, typer.Argument(metavar="ID", help="The letter's id, or its beginning.", show_default=False)
+]
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="ID…", help="Ids of letters, or beginnings.", show_default=False)
 ]
@@ -92,15 +95,11 @@ def redrive_(
         raise SettingsError("only a live mesh reads again: mend the files and run them", where=url)
 
     async def work(mesh: LiveMesh) -> list[str]:
-        from skymesh.settings.environment import from_environment
-        from skymesh.settings.service import RecordSettings
-
         if names:
             letters = await find_letters(mesh.store, names)
         else:
             letters = [f async for f in iter_letters(mesh.store) if f.letter.original and not f.is_redriven]
-        limit = from_environment(RecordSettings).record_bytes
-        await redrive(mesh.store, mesh.bus, mesh.context, letters, record_bytes=limit)
+        await redrive(mesh.store, mesh.bus, mesh.context, letters, record_bytes=RECORD_BYTES)
         return [found.name for found in letters]
 
     sent = on_mesh(url, work)

@@ -121,7 +121,7 @@ class Intake:
         await self._flush()
         self._file.end_groups()
         self._order.end()
-        log_id = digest_sequence("log", (alert + record for alert, record in self._order.keys()))
+        log_id = digest_sequence("log", (alert + record for alert, record in self._order.identities()))
         log = Log(log_id, len(self._order))
         topic = topic_of(ALERTS, log_id.hex())
         await self._bus.create(topic)

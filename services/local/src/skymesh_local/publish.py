@@ -18,6 +18,7 @@ from skymesh_ingest.shaping import shape_packet
 from skymesh_local.canonical_order import CanonicalOrder, Ordered, at_the_end, in_place_of
 
 _AT_ONCE, _BYTES_AT_ONCE = 500, 8 << 20
+_SPOOLED_AT_ONCE = 64
 
 
 class Published(NamedTuple):
@@ -80,9 +81,10 @@ async def publish_packets(
     unreadable = 0
     with closing(CanonicalOrder()) as order:
         for item in items:
-            placed = list(_placed(item, schemas, target.survey))
-            unreadable += sum(not each.stock for each in placed)
-            order.add(placed)
+            placed = _placed(item, schemas, target.survey)
+            while part := list(itertools.islice(placed, _SPOOLED_AT_ONCE)):
+                unreadable += sum(not each.stock for each in part)
+                order.add(part)
         order.end()
         await _send(order, target)
         return Published(len(order), unreadable)
@@ -123,12 +125,13 @@ def _placed(item: Container | Unreadable, schemas: Schemas, survey: str) -> Iter
         raise SettingsError(str(item.error), where=item.source.name)
     for packet, body in _messages(item, schemas):
         if isinstance(packet, Packet) and packet.survey.name != survey:
-            raise SettingsError(
-                f"is a packet of {packet.survey.name}, not of {survey}", where=str(packet.source)
-            )
+            problem = f"is a packet of {packet.survey.name}, not of {survey}"
+            raise SettingsError(problem, where=str(packet.source))
         shaped = shape_packet(packet)
-        is_dead = isinstance(shaped, PacketError)
-        yield at_the_end(packet.source, body) if is_dead else in_place_of(shaped.alert, body)
+        if isinstance(shaped, PacketError):
+            yield at_the_end(packet.source, body)
+        else:
+            yield in_place_of(shaped.alert, body)
 
 
 def _messages(container: Container, schemas: Schemas) -> Iterator[tuple[Packet | Unreadable, bytes]]:
