@@ -123,8 +123,18 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(_STOP_S):
             await producer.abort_transaction()
     except (KafkaError, TimeoutError, AssertionError):
-        # Its stop waits for what was sent: nothing of that is to arrive any more. There is no public way.
-        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+        _fail(producer)
+
+
+def _fail(producer: AIOKafkaProducer) -> None:
+    """Have a producer forget what it has not sent: its stop waits for that, and there is no public way."""
+    accumulator, manager = producer._message_accumulator, producer._txn_manager  # noqa: SLF001
+    accumulator.fail_all(ProducerClosed())
+    waiting = [batch._drain_waiter for row in accumulator._batches.values() for batch in row]  # noqa: SLF001
+    for future in [*waiting, manager.wait_for_transaction_end()]:
+        if future.done() and not future.cancelled():
+            # Nobody asks for these, and the event loop would complain of that with a traceback each.
+            future.exception()
 
 
 def _batches(
