@@ -7,6 +7,7 @@ and the other lacks is a hole.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +16,11 @@ from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
 from skymesh_local.app import Embedded
+from skymesh_local.audit_dead import Burials
 from skymesh_local.audit_log import audit_arrivals, audit_intake
 from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
@@ -53,6 +56,11 @@ class Journal:
     completed: dict[Reader, int]
     left: dict[Reader, int]
 
+    @functools.cached_property
+    def burials(self) -> Burials:
+        """What the tiers could not handle."""
+        return Burials(self.batches)
+
     def of(self, tier: str) -> list[JournalEntry]:
         """Return the entries of a tier."""
         return [entry for entry in self.entries if entry.tier == tier]
@@ -79,6 +87,8 @@ class Audit:
         read, published, accepted, rejected, duplicate, dead.
     inflight
         Records that some tier has not completed.
+    dead_letters
+        Records that a tier could not handle, by tier.
     holes
         What is not accounted for, one line each.
     digest, results_digest
@@ -88,6 +98,7 @@ class Audit:
     run: Run
     packets: dict[str, int] = field(default_factory=dict)
     inflight: int = 0
+    dead_letters: dict[str, int] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
     digest: str = ""
     results_digest: str = ""
@@ -101,6 +112,7 @@ class Audit:
             "results_digest": self.results_digest,
             "packets": self.packets,
             "inflight": self.inflight,
+            "dead_letters": self.dead_letters,
             "holes": self.holes[:_MOST_HOLES],
         }
 
@@ -120,6 +132,7 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     found = Audit(run)
     journal = await _journal(embedded, run)
     found.inflight = journal.inflight
+    found.dead_letters = journal.burials.counts()
     job = await embedded.store.get(JobRecord, id=run.job)
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
@@ -156,7 +169,8 @@ async def _journal(embedded: Embedded, run: Run) -> Journal:
     for partition in range(await bus.partitions(topic)):
         start = await bus.committed(context.group(PROVENANCE), topic, partition)
         async for records in bus.iter_from(topic, partition, start):
-            told = [wire.decode(record.value, JournalEntry) for record in records]
+            resolved_ = await resolved(embedded.store, records)
+            told = [wire.decode(record.value, JournalEntry) for record in resolved_]
             entries |= {entry.id: entry for entry in told}
     completed, left = {}, {}
     for tier, record in READS.items():
