@@ -221,7 +221,7 @@ def ingested(
     tier = Ingest(Context(Digest(bytes(16))))
     made: list[Alert | DeadLetter] = []
     for offset, item in enumerate(read_packets(Container(name, data), schemas or Schemas())):
-        outcome = tier.process(Batch(0, offset, offset + 1, (offset,), (item,)), Found())
+        outcome = tier.process(Batch(0, offset, offset + 1, (offset,), (0,), (item,)), Found())
         made += [publication.value for publication in outcome.records]
         made += outcome.dead
     return made

@@ -47,7 +47,7 @@ def deployed():
 
 def batch(*intents):
     records = tuple(map(intended, intents))
-    return Batch(0, 5, 5 + len(records), tuple(range(5, 5 + len(records))), records)
+    return Batch(0, 5, 5 + len(records), tuple(range(5, 5 + len(records))), (0,) * len(records), records)
 
 
 def found(*intents):

@@ -92,7 +92,7 @@ from skymesh_t2.units.light_curve_summary import LightCurveSummary
 
 def ingest(name, path):
     packets = tuple(read_packets(Container(name, pathlib.Path(path).read_bytes())))
-    batch = Batch(0, 0, len(packets), tuple(range(len(packets))), packets)
+    batch = Batch(0, 0, len(packets), tuple(range(len(packets))), (0,) * len(packets), packets)
     outcome = Ingest(Context(bytes(16))).process(batch, Found())
     return [publication.value for publication in outcome.records], outcome.dead
 

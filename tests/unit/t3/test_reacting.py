@@ -27,7 +27,7 @@ from skymesh.model.execution import JournalEntry, Result, UnitRef, View, config_
 from skymesh.model.ids import digest_of, text_id
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, reaction_id
-from skymesh.model.records import Completed, Intended
+from skymesh.model.records import Completed, Intended, Times
 from skymesh.model.state import make_state
 from skymesh.runtime.jobs import OneJob
 from skymesh.runtime.loop import TierLoop, with_retries
@@ -249,7 +249,9 @@ def _record(step):
         made = _result(step, index, "score")
         other = (digest_of("result", ["none", step.stock, step.offset, index]), "missing")
         states[state_of(step, index).id] = {"score": (made.id, made.outcome), "other": other}
-    return Completed(Position(0, 0, step.offset), step.stock, _alert_of(step), {RUN: {CHANNEL: states}})
+    return Completed(
+        Position(0, 0, step.offset), step.stock, _alert_of(step), {RUN: {CHANNEL: states}}, Times(0, 59000.0)
+    )
 
 
 class Told(NamedTuple):

@@ -166,9 +166,7 @@ class Courier:
         await self._hold(parcel, reason, attempt.number)
         self._put_off(parcel, reason)
 
-    async def _unclear(
-        self, parcel: Parcel, attempt: Attempt, reason: str, pause_s: float = 0.0
-    ) -> NoReturn:
+    async def _unclear(self, parcel: Parcel, attempt: Attempt, reason: str, pause_s: float = 0.0) -> NoReturn:
         await self._store.write([replace(attempt, status="unclear")])
         if self._policy == "hold":
             await self._refused(parcel, attempt, f"nobody knows whether it was sent: {reason}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from skymesh.bus.bus import Outgoing
 from skymesh.errors import InvariantError
-from skymesh.jobs.outlets import ungranted
+from skymesh.jobs.outlets import Grants, ungranted
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Held, Intent, Receipt
@@ -58,20 +58,19 @@ class Fates:
             self.lines.setdefault((intent.run, intent.channel, intent.instance), []).append(line)
 
     def _withheld(self, intent: Intent) -> Line | None:
-        """Simulated alerts, and what the outlet is not granted, never leave but as files of their own."""
+        """Keep back what simulated alerts tell, and what the outlet is not granted; files may have both."""
         if self.door.way == "file":
             return None
         job = self.found.jobs[intent.run]
         if job.origin == "simulated":
             return _line(intent, WITHHELD, "simulated alerts are told nobody")
-        grants = {self.door.target: self.door.grants}
-        hidden = ungranted(self.door.target, job.channel(intent.channel).grants, grants)
-        if hidden:
+        grants: Grants = {self.door.target: self.door.grants}
+        if hidden := ungranted(self.door.target, job.channel(intent.channel).grants, grants):
             return _line(intent, WITHHELD, f"{self.door.target!r} is not granted {', '.join(hidden)}")
         return None
 
     def _known(self, intent: Intent) -> Line | None:
-        """What left before, in this batch or by a receipt, is not told again."""
+        """Tell nothing again that left before, in this batch or by a receipt."""
         if not self.door.is_shared:
             return None
         if intent.id in self._left:

@@ -6,18 +6,22 @@ import ssl
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-import httpx
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import PUBLIC
 from skymesh.settings.environment import secret_text
+from skymesh.settings.service import ServiceSettings
 from skymesh_deliver.attempts import Policy
 
 
 def _labels(value: Any) -> Any:
     return [label.strip() for label in value.split(",")] if isinstance(value, str) else value
+
+
+class DeliverSettings(ServiceSettings):
+    """Settings of the deliverers: those of every service. Each outlet has its own beside them."""
 
 
 Granted = Annotated[frozenset[str], NoDecode, BeforeValidator(_labels)]
@@ -94,6 +98,8 @@ class WebhookSettings(BaseSettings):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        import httpx
+
         try:
             parsed = httpx.URL("" if value is None else value.get_secret_value())
         except httpx.InvalidURL:

@@ -1,4 +1,4 @@
-"""The decisions of delivery: what leaves through an outlet, what does not and why, and what the journal says."""
+"""The decisions of delivery: what leaves through an outlet, what does not and why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.records import Intended
 from skymesh.provenance.journal import Journalist, Stopwatch
-from skymesh.runtime.tier import Batch, Context, Outcome
+from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Found, Keys
 from skymesh_deliver.door import Door
@@ -16,7 +16,7 @@ from skymesh_deliver.fates import Fates
 _NONE: frozenset[Digest] = frozenset()
 
 
-class Deliver:
+class Deliver(Tier[Intended]):
     """Hands the intents for one outlet to it, at its own pace; those for others it passes over.
 
     It decides and sends nothing itself: parcels are effects like documents and records, and the loop

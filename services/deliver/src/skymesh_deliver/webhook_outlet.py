@@ -12,7 +12,12 @@ from urllib.parse import quote
 
 import httpx
 
-from skymesh.errors import DeliveryRefusedError, DeliveryUnclearError, OutletUnavailableError
+from skymesh.errors import (
+    DeliveryRefusedError,
+    DeliveryUnclearError,
+    MeshError,
+    OutletUnavailableError,
+)
 from skymesh.runtime.outlet import Item, Parcel
 from skymesh_deliver.courier import now_ms
 from skymesh_deliver.door import told_of
@@ -63,16 +68,11 @@ class WebhookOutlet:
             logging.getLogger(name).setLevel(logging.WARNING)
         parsed = httpx.URL(url)
         self._url = url
+        self._credentials = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._timeout_s = timeout_s
+        self._tls = ssl.create_default_context() if tls is None else tls
         self._clock_ms = clock_ms
         self._place = f"webhook at {parsed.scheme}://{parsed.netloc.decode()}"
-        self._client = httpx.AsyncClient(
-            headers={} if token is None else {"Authorization": f"Bearer {token}"},
-            timeout=timeout_s,
-            verify=True if tls is None else tls,
-            # A kept connection that the receiver has closed meanwhile fails in a way that leaves it open
-            # whether a message was taken.
-            limits=httpx.Limits(max_keepalive_connections=0),
-        )
 
     async def deliver(self, parcel: Parcel) -> None:
         """Post the messages of a parcel, in their order.
@@ -86,22 +86,22 @@ class WebhookOutlet:
         DeliveryRefusedError
             If it refuses: any status from 300 to 499 that does not say "later".
         """
-        for number, item in enumerate(parcel.items):
-            try:
-                await self._post(parcel, item)
-            except (OutletUnavailableError, DeliveryRefusedError) as error:
-                if number == 0:
-                    raise
-                some = f"took {number} of {len(parcel.items)} messages, then: {error.problem}"
-                if isinstance(error, DeliveryRefusedError):
-                    raise DeliveryRefusedError(some, where=self._place) from None
-                raise DeliveryUnclearError(some, where=self._place, pause_s=error.pause_s) from None
+        # No connection is kept: one that the receiver has closed meanwhile fails in a way that leaves it
+        # open whether a message was taken.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(timeout=self._timeout_s, verify=self._tls, limits=limits) as client:
+            for number, item in enumerate(parcel.items):
+                try:
+                    await self._post(client, parcel, item)
+                except (OutletUnavailableError, DeliveryRefusedError) as error:
+                    if number == 0:
+                        raise
+                    raise _of_some(error, number, len(parcel.items)) from None
 
-    async def _post(self, parcel: Parcel, item: Item) -> None:
+    async def _post(self, client: httpx.AsyncClient, parcel: Parcel, item: Item) -> None:
+        headers = {**_headers(parcel, item), **self._credentials}
         try:
-            answer = await self._client.post(
-                self._url, content=item.letter.body, headers=_headers(parcel, item)
-            )
+            answer = await client.post(self._url, content=item.letter.body, headers=headers)
         except _NOT_REACHED as error:
             problem = f"does not answer ({type(error).__name__})"
             raise OutletUnavailableError(problem, where=self._place) from None
@@ -136,9 +136,13 @@ class WebhookOutlet:
             return 0.0
         return min(max(0.0, until.timestamp() - self._clock_ms() / 1000), _LONGEST_PAUSE_S)
 
-    async def close(self) -> None:
-        """Let go of connections."""
-        await self._client.aclose()
+
+def _of_some(error: OutletUnavailableError | DeliveryRefusedError, taken: int, of: int) -> MeshError:
+    """Return the error where some messages of a reaction were taken, and one was not."""
+    problem = f"took {taken} of {of} messages, then: {error.problem}"
+    if isinstance(error, DeliveryRefusedError):
+        return DeliveryRefusedError(problem, where=error.where)
+    return DeliveryUnclearError(problem, where=error.where, pause_s=error.pause_s)
 
 
 def _headers(parcel: Parcel, item: Item) -> dict[str, str]:

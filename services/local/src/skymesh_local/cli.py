@@ -15,7 +15,7 @@ import typer
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
-from skymesh_local import catalogue_cli, printing
+from skymesh_local import catalogue_cli, mesh_cli, printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
@@ -38,6 +38,7 @@ app = typer.Typer(
     help="Analyses on streams of astronomical alerts.",
 )
 app.add_typer(catalogue_cli.app, name="catalogue")
+app.add_typer(mesh_cli.store_app, name="store")
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
 Store = Annotated[str, typer.Option(help="URL of the store, sqlite:PATH.", show_default=False)]
@@ -61,6 +62,9 @@ def run(
         list[str] | None, typer.Option("--set", help="A job parameter, k=v.", show_default=False)
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes for units; 1 runs them in this one.")] = 1,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Tell real alerts where the job says, not to files alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a job to the end; the same command again goes on where it was killed."""
@@ -73,6 +77,7 @@ def run(
         out=out,
         parameters=_parameters(set_ or []),
         workers=workers,
+        deliver=deliver,
         schemas=schema_settings(survey.name for survey in registry.framed()),
     )
     collect_garbage_rarely()
@@ -155,6 +160,42 @@ def audit(
     found = _looked(store, look)
     _print_json(found.told()) if as_json else printing.print_audit(found)
     raise typer.Exit(1 if found.holes else 0)
+
+
+@app.command()
+def serve(
+    tier: Annotated[str, typer.Argument(help=f"One of {', '.join(mesh_cli.TIERS)}.", show_default=False)],
+) -> None:
+    """Serve a tier of a live mesh until told to stop; its settings are in the environment."""
+    mesh_cli.serve_tier(tier)
+
+
+@app.command()
+def deploy(
+    job: Job,
+    store: mesh_cli.StoreUrl = "",
+    run: Annotated[str, typer.Option(help="Make the run apart by a name.", show_default=False)] = "",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A job parameter, k=v.", show_default=False)
+    ] = None,
+) -> None:
+    """Switch a job on in a live mesh, in the place of the one of its name."""
+    mesh_cli.deploy_job(load_plan(job, _parameters(set_ or [])), run, store)
+
+
+@app.command()
+def undeploy(
+    job: Annotated[str, typer.Argument(help="The job's name; see `skymesh deployed`.", show_default=False)],
+    store: mesh_cli.StoreUrl = "",
+) -> None:
+    """Switch a job off in a live mesh; what it began is completed."""
+    mesh_cli.undeploy_job(job, store)
+
+
+@app.command()
+def deployed(store: mesh_cli.StoreUrl = "") -> None:
+    """List the jobs that are switched on in a live mesh."""
+    mesh_cli.list_deployed(store)
 
 
 def _looked(url: str, look: Callable[[Embedded], Awaitable[T]]) -> T:

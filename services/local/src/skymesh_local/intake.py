@@ -101,7 +101,7 @@ class Intake:
 
     async def _process(self) -> None:
         """Let the tier decide on the packets at hand; its alerts wait for the spool, to be sorted there."""
-        outcome = self._tier.process(Batch(0, 0, 0, (), tuple(self._packets)), Found())
+        outcome = self._tier.process(Batch(0, 0, 0, (), (), tuple(self._packets)), Found())
         for packet in self._packets:
             self._counts.setdefault(packet.source.name, [0, 0])
         self._packets = []

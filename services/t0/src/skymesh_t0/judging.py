@@ -22,10 +22,11 @@ REGISTER = "register"
 
 
 class Registered(NamedTuple):
-    """An alert, and the row that says what it added to its stock."""
+    """An alert, the row that says what it added to its stock, and when it arrived (ms of Unix time)."""
 
     alert: Alert
     row: Arrival
+    arrived_ms: int
 
 
 class Judging:
@@ -102,7 +103,7 @@ class Judging:
             return said
         known = self._followed[channel.name]
         final = []
-        for (alert, _), verdict in zip(judged, said, strict=True):
+        for (alert, _, _), verdict in zip(judged, said, strict=True):
             is_hidden = verdict.reason == "not_visible"
             follows = alert.stock in known and not verdict.is_accepted and not is_hidden
             final.append(FOLLOWED if follows else verdict)
@@ -113,10 +114,10 @@ class Judging:
     def _registration(self, journalist: Journalist, registered: Sequence[Registered]) -> JournalEntry:
         """Return the entry that accounts for every alert of the range once."""
         lines = []
-        for _, row in registered:
+        for _, row, _ in registered:
             outcome = DUPLICATE if row.is_duplicate else ACCEPT if row.position in self.kept else REJECT
             lines.append(Line(text_id("alert", row.alert.id), row.stock, (), outcome))
-        points = {"points": sum(len(row.alert.points) for _, row in registered)}
+        points = {"points": sum(len(row.alert.points) for _, row, _ in registered)}
         return journalist.entry("", REGISTER, None, lines, Stopwatch().started_utc, 0.0, points)
 
 

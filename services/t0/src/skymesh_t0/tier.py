@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from skymesh.model.alert import Alert, Arrival
+from skymesh.model.alert import Alert
 from skymesh.model.deployment import LogRecord
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
-from skymesh.model.records import Accepted
+from skymesh.model.records import Accepted, Times
 from skymesh.provenance.journal import Journalist, Stopwatch
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, ALERTS
 from skymesh.store.store import Found, Keys, RunStock
 from skymesh_t0.judging import Judging, Registered
@@ -18,7 +18,7 @@ from skymesh_t0.registration import StockRegister
 from skymesh_t0.roster import Roster
 
 
-class T0:
+class T0(Tier[LogRecord]):
     """Registers every readable alert, and lets the runs that are at work there judge it.
 
     Parameters
@@ -74,7 +74,7 @@ class T0:
         return Outcome(
             documents=(*roster.placed, *(one.row for one in registered), *verdicts),
             records=tuple(
-                _accepted(one.row, kept[one.row.position]) for one in registered if one.row.position in kept
+                _accepted(one, kept[one.row.position]) for one in registered if one.row.position in kept
             ),
             journal=(journalist.batch(roster.runs, watch, counts), *journal),
         )
@@ -87,7 +87,7 @@ class T0:
         start = self._context.at(batch.partition, batch.first)
         registers: dict[str, StockRegister] = {}
         registered = []
-        for offset, alert in zip(batch.offsets, batch.records, strict=True):
+        for offset, time_ms, alert in zip(batch.offsets, batch.times_ms, batch.records, strict=True):
             if not isinstance(alert, Alert):
                 continue
             if alert.stock not in registers:
@@ -95,9 +95,11 @@ class T0:
                 registers[alert.stock] = StockRegister(earlier)
             position = self._context.at(batch.partition, offset)
             row = registers[alert.stock].register(self._context.log, position, alert)
-            registered.append(Registered(alert, row))
+            registered.append(Registered(alert, row, time_ms))
         return registered
 
 
-def _accepted(row: Arrival, channels: dict[Digest, tuple[str, ...]]) -> Publication:
-    return Publication(ACCEPTED, row.stock, Accepted(row.position, row.stock, row.alert.id, channels))
+def _accepted(one: Registered, channels: dict[Digest, tuple[str, ...]]) -> Publication:
+    row = one.row
+    times = Times(one.arrived_ms, one.alert.trigger.mjd_tai)
+    return Publication(ACCEPTED, row.stock, Accepted(row.position, row.stock, row.alert.id, channels, times))

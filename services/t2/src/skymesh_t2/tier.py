@@ -9,7 +9,7 @@ from skymesh.model.point import DataPoint
 from skymesh.model.records import Completed, Reached
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.execute import Executor
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import RESULTS, STATES
 from skymesh.store.store import Found, Keys
 from skymesh.units.wiring import OF_MATERIAL, InputKind
@@ -17,7 +17,7 @@ from skymesh_t2.inputs import StateMaterial
 from skymesh_t2.settling import Settler, Site, ids_within_reach
 
 
-class T2:
+class T2(Tier[Reached]):
     """Runs the analysers of every channel on the states it reached.
 
     Parameters
@@ -182,7 +182,7 @@ def _completed(record: Reached, sites: list[Site]) -> Completed:
     for site in sites:
         told = {name: _brief(result) for name, result in site.settled.items()}
         results.setdefault(site.run, {}).setdefault(site.channel.name, {})[site.state] = told
-    return Completed(record.position, record.stock, record.alert, results)
+    return Completed(record.position, record.stock, record.alert, results, record.times)
 
 
 def _settled_result(result: Result) -> SettledResult:

@@ -178,9 +178,7 @@ class JobPlan:
             yield summary.summary.ref, summary.summary.unit
 
 
-def plan_job(
-    spec: JobSpec, where: str, folder: Path = Path(), *, outlets: Grants = USUAL_GRANTS
-) -> JobPlan:
+def plan_job(spec: JobSpec, where: str, folder: Path = Path(), *, outlets: Grants = USUAL_GRANTS) -> JobPlan:
     """Resolve a job.
 
     Parameters

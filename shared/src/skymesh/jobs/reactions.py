@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from skymesh.errors import SettingsError
-from skymesh.jobs.outlets import OUTLETS, Grants, ungranted
+from skymesh.jobs.outlets import OUTLETS, Grants, OutletName, ungranted
 from skymesh.jobs.spec import ReactSpec
 from skymesh.jobs.when import Condition
 from skymesh.jobs.wires import Mistake, Wire, Wiring
@@ -47,7 +47,7 @@ class ReactionPlan:
     wires: tuple[Wire, ...]
     when: Condition
     once: Once
-    outlets: tuple[str, ...]
+    outlets: tuple[OutletName, ...]
 
 
 class ConfiguredReactor(Protocol):

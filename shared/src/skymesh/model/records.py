@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 
 from skymesh.model.execution import Outcome
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
 from skymesh.model.position import Position
+
+
+class Times(NamedTuple):
+    """How old an alert is, for those who measure how late the mesh is.
+
+    Attributes
+    ----------
+    arrived_ms
+        When it entered the log: ms of Unix time (UTC); 0 where nobody knows.
+    observed_mjd_tai
+        When its triggering point was observed: MJD (TAI).
+    """
+
+    arrived_ms: int
+    observed_mjd_tai: float
 
 
 class Accepted(msgspec.Struct, frozen=True, array_like=True):
@@ -19,12 +36,15 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
         Which alert.
     channels
         run → names of its channels that keep it.
+    times
+        Of the alert.
     """
 
     position: Position
     stock: str
     alert: Digest
     channels: dict[Digest, tuple[str, ...]]
+    times: Times
 
 
 class ReachedState(msgspec.Struct, frozen=True, array_like=True):
@@ -59,6 +79,8 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
         Ids of the points, in the order that `ReachedState.members` counts in.
     states
         The states.
+    times
+        Of the alert.
     """
 
     position: Position
@@ -67,6 +89,7 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
     points: tuple[DataPoint, ...] | None
     point_ids: tuple[Digest, ...]
     states: tuple[ReachedState, ...]
+    times: Times
 
 
 class Completed(msgspec.Struct, frozen=True, array_like=True):
@@ -78,12 +101,15 @@ class Completed(msgspec.Struct, frozen=True, array_like=True):
         At which alert.
     results
         run → channel → state → instance → (result id, outcome).
+    times
+        Of the alert.
     """
 
     position: Position
     stock: str
     alert: Digest
     results: dict[Digest, dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]]
+    times: Times
 
 
 class Intended(msgspec.Struct, frozen=True, array_like=True):

@@ -35,10 +35,17 @@ class _Call(NamedTuple):
 
 
 class MainThread:
-    """Calls what the event loop of another thread asks for, one call after the other."""
+    """Calls what the event loop of another thread asks for, one call after the other.
+
+    Attributes
+    ----------
+    is_busy
+        Whether it is calling something now.
+    """
 
     def __init__(self) -> None:
         self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self.is_busy = False
 
     async def __call__(self, function: Callable[..., T], *arguments: Any) -> T:
         """Return what a function returns in the main thread, or raise what it raises."""
@@ -51,14 +58,17 @@ class MainThread:
         while (call := self._calls.get()) is not None:
             if not call.future.set_running_or_notify_cancel():
                 continue
+            self.is_busy = True
             try:
                 made = call.function(*call.arguments)
             except KeyboardInterrupt:
                 call.future.cancel()
                 raise
             except BaseException as error:
+                self.is_busy = False
                 call.future.set_exception(error)
             else:
+                self.is_busy = False
                 call.future.set_result(made)
 
     def end(self) -> None:

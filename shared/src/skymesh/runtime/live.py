@@ -27,6 +27,7 @@ from skymesh.runtime.topics import (
 )
 from skymesh.settings.environment import from_environment
 from skymesh.settings.kafka import KafkaSettings
+from skymesh.settings.mesh import MeshSettings
 from skymesh.settings.store import CassandraSettings
 from skymesh.store.cassandra.schema import init_store
 from skymesh.store.cassandra.store import open_store
@@ -50,16 +51,24 @@ class LiveMesh(NamedTuple):
         Open.
     epoch
         The newest generation of its log.
+    name
+        What its topics are named by.
     """
 
     store: Store
     bus: KafkaBus
     epoch: Epoch
+    name: str
 
     @property
     def context(self) -> Context:
         """Whose work its tiers do."""
-        return Context(self.epoch.log, None, self.epoch.number, is_marked=True)
+        return context_of(self.epoch, self.name)
+
+
+def context_of(epoch: Epoch, name: str) -> Context:
+    """Return whose work the tiers of a live mesh do."""
+    return Context(epoch.log, None, epoch.number, is_marked=True, mesh=name)
 
 
 @asynccontextmanager
@@ -73,6 +82,7 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
     TransientError
         If Kafka or the store does not answer.
     """
+    name = from_environment(MeshSettings).mesh
     bus = await KafkaBus.connect(from_environment(KafkaSettings))
     try:
         store = await open_store(store_url, from_environment(CassandraSettings))
@@ -80,9 +90,10 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
             epoch = await newest_epoch(store)
             if epoch is None:
                 raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
-            await bus.topics.check(mesh_topics(epoch))
-            await check_log(bus, epoch)
-            yield LiveMesh(store, bus, epoch)
+            context = context_of(epoch, name)
+            await bus.topics.check(mesh_topics(context, epoch.partitions))
+            await check_log(bus, context, epoch)
+            yield LiveMesh(store, bus, epoch, name)
         finally:
             await store.close()
     finally:
@@ -95,15 +106,13 @@ async def newest_epoch(store: Store) -> Epoch | None:
     return max(epochs, key=lambda epoch: epoch.number, default=None)
 
 
-async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
+async def make_mesh(store_url: str) -> Epoch:
     """Make keyspace, tables, log and topics; what is there already stays.
 
     Parameters
     ----------
     store_url
-        Where the store is to be; Kafka is found through the environment.
-    partitions
-        Of every topic, if the mesh is new.
+        Where the store is to be; everything else is found through the environment.
 
     Raises
     ------
@@ -112,6 +121,7 @@ async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
     TransientError
         If Kafka or the store does not answer.
     """
+    mesh = from_environment(MeshSettings)
     bus = await KafkaBus.connect(from_environment(KafkaSettings))
     try:
         settings = from_environment(CassandraSettings)
@@ -120,11 +130,12 @@ async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
         try:
             epoch = await newest_epoch(store)
             if epoch is None:
-                epoch = Epoch(digest_of("log", os.urandom(32)), 0, partitions)
+                epoch = Epoch(digest_of("log", os.urandom(32)), 0, mesh.partitions)
                 await store.write([epoch])
-            await bus.topics.create(mesh_topics(epoch))
-            await _begin(bus, epoch)
-            await check_log(bus, epoch)
+            context = context_of(epoch, mesh.mesh)
+            await bus.topics.create(mesh_topics(context, epoch.partitions))
+            await _begin(bus, context, epoch)
+            await check_log(bus, context, epoch)
             return epoch
         finally:
             await store.close()
@@ -132,24 +143,23 @@ async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
         await bus.close()
 
 
-def mesh_topics(epoch: Epoch) -> list[Topic]:
+def mesh_topics(context: Context, partitions: int) -> list[Topic]:
     """Return what the mesh asks of its topics."""
     records = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
     return [
-        Topic(Context(epoch.log).topic(record), epoch.partitions, days * _DAY_MS)
-        for record, days in sorted(records.items())
+        Topic(context.topic(record), partitions, days * _DAY_MS) for record, days in sorted(records.items())
     ]
 
 
-async def _begin(bus: KafkaBus, epoch: Epoch) -> None:
+async def _begin(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
     """Let every empty partition of the log begin with whose it is."""
-    topic, body = _log_topic(epoch), wire.encode(Genesis(epoch.log, epoch.number))
+    topic, body = context.topic(ALERTS), wire.encode(Genesis(epoch.log, epoch.number))
     empty = [number for number in range(epoch.partitions) if await bus.end(topic, number) == 0]
     if empty:
         await bus.publish([Outgoing(topic, "", body, partition=number) for number in empty])
 
 
-async def check_log(bus: KafkaBus, epoch: Epoch) -> None:
+async def check_log(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
     """Refuse topics that are not those of a log: made anew, or of another number of partitions.
 
     Raises
@@ -157,7 +167,7 @@ async def check_log(bus: KafkaBus, epoch: Epoch) -> None:
     SettingsError
         Which it is, in one line.
     """
-    topic = _log_topic(epoch)
+    topic = context.topic(ALERTS)
     count = await bus.partitions(topic)
     if count != epoch.partitions:
         problem = f"has {count} partitions, the store knows {epoch.partitions}" if count else "is not there"
@@ -167,7 +177,8 @@ async def check_log(bus: KafkaBus, epoch: Epoch) -> None:
         # Where the first record has expired, it was the same topic all the time.
         if first is not None and first.offset == 0 and not _is_genesis(first.value, epoch):
             raise SettingsError(
-                "is of another mesh, or was made anew: the store knows another log", where=f"{topic}[{number}]"
+                "is of another mesh, or was made anew: the store knows another log",
+                where=f"{topic}[{number}]",
             )
         if first is None:
             raise SettingsError(
@@ -186,7 +197,3 @@ def _is_genesis(value: bytes, epoch: Epoch) -> bool:
         return wire.decode(value, Genesis) == Genesis(epoch.log, epoch.number)
     except ValueError:
         return False
-
-
-def _log_topic(epoch: Epoch) -> str:
-    return Context(epoch.log).topic(ALERTS)

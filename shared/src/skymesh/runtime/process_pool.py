@@ -55,10 +55,14 @@ class ProcessExecutor:
 
     def __init__(self, workers: int) -> None:
         self._context = multiprocessing.get_context("spawn")
-        self._workers = [self._start() for _ in range(workers)]
+        self._wanted = workers
+        self._workers: list[_Worker] = []
 
     def run(self, tasks: Sequence[Task]) -> list[Finished]:
         """Run tasks; a process that is late or dies settles its task as failed."""
+        # Not before: processes are started in the thread that hears signals, which is the one that computes.
+        while len(self._workers) < self._wanted:
+            self._workers.append(self._start())
         pending = _by_unit(tasks)
         finished: dict[int, Finished] = {}
         while len(finished) < len(tasks):

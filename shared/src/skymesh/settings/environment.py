@@ -25,8 +25,9 @@ def from_environment(kind: type[S]) -> S:
         return kind()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        prefix = kind.model_config.get("env_prefix", "")
-        variable = f"{prefix}{'_'.join(str(part) for part in first['loc'][:1])}".upper()
+        prefix, name = kind.model_config.get("env_prefix", ""), "".join(map(str, first["loc"][:1]))
+        # A field that has a variable of another name says so itself.
+        variable = name if name.isupper() else f"{prefix}{name}".upper()
         raise SettingsError(first["msg"].removeprefix("Value error, "), where=variable) from None
 
 

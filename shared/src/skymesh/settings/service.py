@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """What every service reads, from ``SKYMESH_…``; how Kafka and the store are reached has classes of its own.
+    """What every service reads, from ``SKYMESH_…``; the rest has classes of its own.
 
     Attributes
     ----------
@@ -30,6 +30,8 @@ class ServiceSettings(BaseSettings):
         Most records in a batch.
     batch_s
         How long a batch should take at most, in seconds: slower ones make the next smaller.
+    record_bytes
+        Largest record that is published itself: less than Kafka takes. Larger ones travel by reference.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYMESH_", extra="ignore", frozen=True)
@@ -42,3 +44,4 @@ class ServiceSettings(BaseSettings):
     grace_s: Annotated[float, Field(gt=0.0)] = 20.0
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
+    record_bytes: Annotated[int, Field(ge=1024)] = 900_000

@@ -18,6 +18,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    Redrive,
     ResourceRecord,
     Run,
     RunSummary,
@@ -103,19 +104,17 @@ TABLES: dict[type[Any], Table] = {
         (("run", "stock", "position"), ("id",)),
         partition=("run", "stock"),
     ),
-    Receipt: Table(
-        "receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)
-    ),
+    Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)),
     Attempt: Table(
         "attempts", ("id", "number", "worker"), first_stays=False, place=("id", "number", "worker")
     ),
     Held: Table("held", ("id",), ("run",), first_stays=False),
     JournalEntry: Table(
         "journal",
-        ("run", "tier", "channel", "instance", "partition", "first"),
+        ("run", "tier", "channel", "instance", "source", "partition", "first"),
         ("id",),
         (("id",),),
-        place=("run", "tier", "channel", "instance", "partition", "first"),
+        place=("run", "tier", "channel", "instance", "source", "partition", "first"),
         partition=("run", "tier", "partition"),
         bucket=("first", 8192),
     ),
@@ -128,7 +127,17 @@ TABLES: dict[type[Any], Table] = {
     ResourceRecord: Table("resources", ("id",), first_stays=False),
     SourceCount: Table("source_counts", ("run", "name")),
     DeadLetter: Table(
-        "dead_letters", ("run", "source", "index"), partition=("run", "source"), bucket=("index", 1024)
+        "dead_letters",
+        ("run", "source", "index", "tier"),
+        partition=("run", "source"),
+        bucket=("index", 1024),
+    ),
+    Redrive: Table(
+        "redrives",
+        ("run", "source", "index", "tier"),
+        first_stays=False,
+        partition=("run", "source"),
+        bucket=("index", 1024),
     ),
     Product: Table("products", ("run", "name"), first_stays=False),
     PlacedMarker: Table("markers", ("log", "partition", "position"), partition=("log", "partition")),
@@ -141,7 +150,9 @@ TABLES: dict[type[Any], Table] = {
 _COLUMN_TYPES: dict[str, type[bool | int | str]] = {
     "is_transient": bool,
     **dict.fromkeys(("partition", "first", "index", "number"), int),
-    **dict.fromkeys(("stock", "tier", "channel", "instance", "name", "unit", "version", "source", "worker"), str),
+    **dict.fromkeys(
+        ("stock", "tier", "channel", "instance", "name", "unit", "version", "source", "worker"), str
+    ),
 }
 
 _READERS: dict[tuple[type[Any], str], Callable[[Any], Any]] = {

@@ -1,0 +1,90 @@
+"""The commands of the live mesh: making it, serving its tiers, switching jobs on and off.
+
+The clients of Kafka and Cassandra are loaded by the commands that need them: the others start fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from skymesh.errors import SettingsError
+from skymesh.jobs.plan import JobPlan
+from skymesh.model.ids import text_id
+
+if TYPE_CHECKING:
+    from skymesh.runtime.live import LiveMesh
+
+T = TypeVar("T")
+TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
+
+store_app = typer.Typer(no_args_is_help=True, help="The store of a live mesh.")
+StoreUrl = Annotated[str, typer.Option(help="URL of the store; else SKYMESH_STORE.", show_default=False)]
+
+
+@store_app.command()
+def init(store: StoreUrl = "") -> None:
+    """Make keyspace, tables, topics and log of a live mesh; what is there already stays."""
+    from skymesh.runtime.live import make_mesh
+
+    epoch = _run(make_mesh(_url(store)))
+    print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
+
+
+def serve_tier(tier: str) -> None:
+    """Serve a tier until told to stop."""
+    if tier not in TIERS:
+        raise SettingsError(f"there is no such tier; there are: {', '.join(TIERS)}", where=tier)
+    sys.exit(importlib.import_module(f"skymesh_{tier}.app").main())
+
+
+def deploy_job(plan: JobPlan, name: str, store: str) -> None:
+    """Switch a job on, in the place of the one of its name."""
+    from skymesh.runtime.deploying import deploy
+
+    run = on_mesh(_url(store), lambda mesh: deploy(mesh, plan, name))
+    print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
+
+
+def undeploy_job(job: str, store: str) -> None:
+    """Switch the job of a name off."""
+    from skymesh.runtime.deploying import undeploy
+
+    for run in on_mesh(_url(store), lambda mesh: undeploy(mesh, job)):
+        print(f"{text_id('run', run)} of {job} judges no more alerts; what it began is completed")
+
+
+def list_deployed(store: str) -> None:
+    """Print the jobs at work."""
+    from skymesh.runtime.deploying import deployed_runs
+
+    for name, runs in sorted(on_mesh(_url(store), deployed_runs).items()):
+        print(f"{name}  {', '.join(text_id('run', run) for run in runs)}")
+
+
+def on_mesh(url: str, work: Callable[[LiveMesh], Awaitable[T]]) -> T:
+    """Open a live mesh, do something, and close it again."""
+    from skymesh.runtime.live import live_mesh
+
+    async def opened() -> T:
+        async with live_mesh(url) as mesh:
+            return await work(mesh)
+
+    return _run(opened())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _url(store: str) -> str:
+    url = store or os.environ.get("SKYMESH_STORE", "")
+    if not url:
+        raise SettingsError("say which store, with --store or SKYMESH_STORE", where="--store")
+    return url

@@ -1,0 +1,159 @@
+"""The live bus: topics and groups of Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+
+from aiokafka import TopicPartition
+
+from skymesh.bus.bus import Outgoing, Received
+from skymesh.bus.kafka.client import patiently
+from skymesh.bus.kafka.connection import Connection
+from skymesh.bus.kafka.group import Group, Membership, Work
+from skymesh.bus.kafka.partition import KafkaPartition
+from skymesh.bus.kafka.publisher import Publisher
+from skymesh.bus.kafka.reader import received
+from skymesh.bus.kafka.taking import taken
+from skymesh.bus.kafka.topics import WEEK_MS, Topic
+from skymesh.errors import InvariantError
+from skymesh.settings.kafka import KafkaSettings
+
+_PUBLISH_S = 10.0
+_TURN_MS = 500
+
+
+class KafkaBus:
+    """A bus on Kafka; see `skymesh.bus.bus.Bus` for the contract. Make it with `connect`.
+
+    Attributes
+    ----------
+    topics
+        The topics: to make, check and describe them.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._publisher: Publisher | None = None
+        self._publishing = asyncio.Lock()
+        self.topics = connection.topics
+
+    @classmethod
+    async def connect(cls, settings: KafkaSettings) -> KafkaBus:
+        """Return a bus that is connected.
+
+        Raises
+        ------
+        SettingsError
+            If Kafka refuses the credentials, or a file of the settings cannot be read.
+        BrokerUnavailableError
+            If no server answers.
+        """
+        return cls(await Connection.to(settings))
+
+    async def close(self) -> None:
+        """Let go of all connections."""
+        if self._publisher is not None:
+            await self._publisher.stop()
+        await self._connection.close()
+
+    async def create(self, topic: str, *, partitions: int = 1, is_kept: bool = True) -> None:
+        """Make a topic; nothing happens if it is there. One that is not kept forgets after a week."""
+        await self.topics.create([Topic(topic, partitions, None if is_kept else WEEK_MS)])
+
+    async def partitions(self, topic: str) -> int:
+        """Return the number of partitions; 0 if there is no such topic."""
+        return await self.topics.count(topic)
+
+    async def first(self, topic: str, partition: int) -> int:
+        """Return the offset of the first record that is still there."""
+        return await self._connection.offsets.first(await self._place(topic, partition))
+
+    async def end(self, topic: str, partition: int) -> int:
+        """Return the offset that the next record gets; of open transactions, that of their first record."""
+        return await self._connection.offsets.end(await self._place(topic, partition))
+
+    async def committed(self, group: str, topic: str, partition: int) -> int:
+        """Return the offset from which a group reads on; 0 before its first commit."""
+        return await self._connection.offsets.committed(group, await self._place(topic, partition)) or 0
+
+    async def waiting(self, group: str, topic: str, partition: int) -> int:
+        """Return how many records a group has not committed yet.
+
+        They are read and counted: between two offsets lie markers of transactions, nobody knows how many.
+        A member of the group knows the same of its own partitions at no cost: `KafkaPartition.waiting`.
+        """
+        first = await self._connection.offsets.start(group, await self._place(topic, partition))
+        return sum([len(records) async for records in self.iter_from(topic, partition, first)])
+
+    async def expiry_ms(self, group: str, topic: str, partition: int) -> int | None:
+        """Return the Unix time in ms at which the oldest record that a group has not read may be gone.
+
+        None if it has read all, or the topic keeps its records for ever.
+        """
+        kept_ms = await self.topics.retention_ms(topic)
+        if kept_ms is None:
+            return None
+        first = await self._connection.offsets.start(group, await self._place(topic, partition))
+        async with aclosing(self.iter_from(topic, partition, first)) as parts:
+            async for records in parts:
+                return records[0].time_ms + kept_ms
+        return None
+
+    @asynccontextmanager
+    async def open(self, group: str, topic: str, partition: int) -> AsyncIterator[KafkaPartition]:
+        """Take a partition for a group, alone and without joining it: whoever had it is fenced."""
+        place = await self._place(topic, partition)
+        async with taken(self._connection, group, place) as it:
+            yield it
+
+    def group(
+        self, group: str, topics: Sequence[str], work: Work, membership: Membership | None = None
+    ) -> Group:
+        """Return a membership in a group that shares the partitions of topics among its members."""
+        return Group(self._connection, group, topics, work, membership or Membership())
+
+    async def publish(self, outputs: Sequence[Outgoing]) -> None:
+        """Publish records, all or none.
+
+        Many may publish at once, each under an id of its own. If one dies in the middle, readers wait for
+        what lies behind in these topics until the broker has ended its transaction: some 20 s at most.
+        """
+        async with self._publishing:
+            publisher = self._publisher or await self._new_publisher()
+            self._publisher = None
+            try:
+                await publisher.publish(outputs)
+            finally:
+                if publisher.is_sound:
+                    self._publisher = publisher
+                else:
+                    await publisher.stop()
+
+    async def iter_from(self, topic: str, partition: int, first: int) -> AsyncGenerator[tuple[Received, ...]]:
+        """Yield the records from an offset to the end as it is now, for no group, part by part."""
+        place = await self._place(topic, partition)
+        end = await self._connection.offsets.end(place)
+        if first >= end:
+            return
+        async with self._connection.cluster.consuming() as consumer:
+            consumer.assign([place])
+            consumer.seek(place, first)
+            while await consumer.position(place) < end:
+                found = await patiently(lambda: consumer.getmany(timeout_ms=_TURN_MS), where=topic)
+                if records := tuple(received(each) for each in found.get(place, ()) if each.offset < end):
+                    yield records
+
+    async def _new_publisher(self) -> Publisher:
+        name = f"publish-{uuid.uuid4()}"
+        publisher = Publisher(self._connection.cluster, self.topics, name, timeout_s=_PUBLISH_S)
+        await publisher.start()
+        return publisher
+
+    async def _place(self, topic: str, partition: int) -> TopicPartition:
+        count = (await self.topics.counts([topic]))[topic]
+        if not 0 <= partition < count:
+            raise InvariantError(f"has {count} partitions, and none of the number {partition}", where=topic)
+        return TopicPartition(topic, partition)

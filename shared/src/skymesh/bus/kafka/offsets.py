@@ -1,0 +1,101 @@
+"""Where partitions begin and end, and how far groups are."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.errors import CoordinatorLoadInProgressError, for_code
+
+from skymesh.bus.kafka.client import patiently
+from skymesh.bus.kafka.protocol import UNSTABLE_OFFSET_COMMIT, StableOffsets
+from skymesh.errors import InvariantError
+
+_SETTLE_S = 2.0
+_PAUSE_S = 0.02
+
+
+class Offsets:
+    """The offsets of a cluster.
+
+    Parameters
+    ----------
+    client
+        A started client.
+    committed, all_there
+        Started consumers: one sees committed records alone, the other one all.
+    """
+
+    def __init__(
+        self, client: AIOKafkaClient, committed: AIOKafkaConsumer, all_there: AIOKafkaConsumer
+    ) -> None:
+        self._client = client
+        self._committed = committed
+        self._all = all_there
+
+    async def committed(self, group: str, place: TopicPartition) -> int | None:
+        """Return the offset that a group has committed; None before its first commit.
+
+        A commit that has ended counts, also where the broker has not written it down yet.
+        """
+        offset = await patiently(lambda: self._stable(group, place), where=group)
+        return None if offset < 0 else offset
+
+    async def first(self, place: TopicPartition) -> int:
+        """Return the offset of the first record that is still there."""
+        found = await patiently(lambda: self._committed.beginning_offsets([place]), where=place.topic)
+        return int(found[place])
+
+    async def end(self, place: TopicPartition) -> int:
+        """Return the offset behind the last record before which all transactions have ended.
+
+        The end of a transaction is written down some ms after it was asked for: open ones are waited for
+        a little, those that go on do not count.
+        """
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _SETTLE_S
+        while True:
+            stable = (await patiently(lambda: self._committed.end_offsets([place]), where=place.topic))[place]
+            highest = (await patiently(lambda: self._all.end_offsets([place]), where=place.topic))[place]
+            if stable >= highest or loop.time() > latest:
+                return int(stable)
+            await asyncio.sleep(_PAUSE_S)
+
+    async def start(self, group: str, place: TopicPartition) -> int:
+        """Return the offset at which a group goes on: the committed one, else the first there is.
+
+        Raises
+        ------
+        InvariantError
+            If the committed one is not in the topic: nothing is ever skipped in silence.
+        """
+        offset = await self.committed(group, place)
+        first = await self.first(place)
+        where = f"{place.topic}[{place.partition}]"
+        if offset is None:
+            return first
+        if offset < first:
+            gone = f"{group} has not read offsets {offset} to {first - 1}, and they are gone"
+            raise InvariantError(gone, where=where)
+        end = await self.end(place)
+        if offset > end:
+            anew = f"{group} is at {offset}, behind its end {end}: it was made anew"
+            raise InvariantError(anew, where=where)
+        return offset
+
+    async def _stable(self, group: str, place: TopicPartition) -> int:
+        coordinator = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+        answer = await self._client.send(coordinator, StableOffsets(group, place.topic, place.partition))
+        _check(answer.error_code)
+        ((_, ((_, offset, _, _, code, _),), _),) = answer.topics
+        _check(code)
+        return int(offset)
+
+
+def _check(code: int) -> None:
+    if code == UNSTABLE_OFFSET_COMMIT:
+        # The client library does not know this one. It passes.
+        raise CoordinatorLoadInProgressError
+    if code:
+        raise for_code(code)

@@ -1,0 +1,159 @@
+"""Publishing in transactions."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.partitioner import murmur2
+
+from skymesh.bus.bus import Outgoing
+from skymesh.bus.kafka.client import Cluster
+from skymesh.bus.kafka.errors import mesh_error
+from skymesh.bus.kafka.topics import Topics
+from skymesh.errors import BrokerUnavailableError, InvariantError
+
+_STOP_S = 5.0
+_OF_TIMEOUT = 0.75
+"""We give up before the broker does: it does not end a transaction that we still believe in."""
+
+
+@lru_cache(maxsize=1 << 16)
+def partition_of(key: str, count: int) -> int:
+    """Return the partition of a key among `count`, as every client of Kafka computes it."""
+    return int((murmur2(key.encode()) & 0x7FFFFFFF) % count)
+
+
+class Publisher:
+    """Publishes under an id: of all that were started with the same one, only the last still may.
+
+    Starting it ends a transaction that another one left open. After an error it is of no use any more.
+
+    Parameters
+    ----------
+    cluster, topics
+        Where to publish.
+    id
+        The transactional id.
+    timeout_s
+        How long a transaction may take, in seconds; then the broker ends it.
+    """
+
+    def __init__(self, cluster: Cluster, topics: Topics, id: str, *, timeout_s: float) -> None:  # noqa: A002
+        self._cluster = cluster
+        self._topics = topics
+        self._id = id
+        self._timeout_s = timeout_s
+        self._producer: AIOKafkaProducer | None = None
+        self._is_sound = True
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it may publish still: not in a transaction, nor after one that did not end well."""
+        return self._is_sound
+
+    async def start(self) -> None:
+        """Fence off whoever publishes under the id.
+
+        Raises
+        ------
+        SettingsError, BrokerUnavailableError
+            If Kafka refuses this, or does not answer.
+        """
+        producer = self._cluster.producer(self._id, timeout_s=self._timeout_s)
+        await self._cluster.start(producer)
+        self._producer = producer
+
+    async def publish(
+        self,
+        outputs: Sequence[Outgoing],
+        *,
+        group: str = "",
+        offsets: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        """Publish records and commit offsets of a group, all or nothing.
+
+        Raises
+        ------
+        InvariantError
+            If a topic or partition is not there, or a record is too large for it; nothing was published.
+        BrokerUnavailableError
+            If Kafka does not answer, or another one publishes under the id.
+        """
+        counts = await self._topics.counts(output.topic for output in outputs)
+        if self._producer is None or not self._is_sound:
+            raise BrokerUnavailableError("this reader has lost the partition", where=self._id)
+        batches = _batches(self._producer, outputs, counts)
+        # Only the end of the transaction makes it sound again: to be cancelled in it does not.
+        self._is_sound = False
+        try:
+            async with asyncio.timeout(self._timeout_s * _OF_TIMEOUT):
+                await self._producer.begin_transaction()
+                await _send(self._producer, batches)
+                if offsets:
+                    await self._producer.send_offsets_to_transaction(dict(offsets), group)
+                await self._producer.commit_transaction()
+        except (KafkaError, TimeoutError) as error:
+            raise mesh_error(error, where=self._id) from error
+        self._is_sound = True
+
+    async def stop(self) -> None:
+        """Let go of it; a transaction that is open ends without its records."""
+        producer, self._producer = self._producer, None
+        if producer is None:
+            return
+        if not self._is_sound:
+            await _abandon(producer)
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await producer.stop()
+        except (KafkaError, KeyError, TimeoutError):
+            await producer.client.close()
+
+
+async def _abandon(producer: AIOKafkaProducer) -> None:
+    """Take an open transaction back, if that is possible; if not, who starts next under the id does it."""
+    try:
+        async with asyncio.timeout(_STOP_S):
+            await producer.abort_transaction()
+    except (KafkaError, TimeoutError, AssertionError):
+        # Its stop waits for what was sent: nothing of that is to arrive any more. There is no public way.
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+
+
+def _batches(
+    producer: AIOKafkaProducer, outputs: Sequence[Outgoing], counts: Mapping[str, int]
+) -> dict[TopicPartition, list[Any]]:
+    """Return records as batches that Kafka takes at once, in their order within each partition."""
+    time_ms = time.time_ns() // 1_000_000
+    batches: dict[TopicPartition, list[Any]] = defaultdict(list)
+    for topic, key, value, wanted, headers in outputs:
+        count = counts[topic]
+        number = partition_of(key, count) if wanted is None else wanted
+        if not 0 <= number < count:
+            raise InvariantError(f"has {count} partitions, and none of the number {number}", where=topic)
+        row = batches[TopicPartition(topic, number)]
+        record = {"timestamp": time_ms, "key": key.encode(), "value": value, "headers": list(headers)}
+        if not row or row[-1].append(**record) is None:
+            row.append(producer.create_batch())
+            row[-1].append(**record)
+    return batches
+
+
+async def _send(producer: AIOKafkaProducer, batches: Mapping[TopicPartition, list[Any]]) -> None:
+    async def send(place: TopicPartition, row: list[Any]) -> None:
+        sent = [await producer.send_batch(batch, place.topic, partition=place.partition) for batch in row]
+        await asyncio.gather(*sent)
+
+    ended = await asyncio.gather(
+        *(send(place, row) for place, row in batches.items()), return_exceptions=True
+    )
+    for error in ended:
+        if isinstance(error, BaseException):
+            raise error

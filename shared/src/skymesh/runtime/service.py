@@ -1,0 +1,276 @@
+"""A tier as a service: it joins its group, works on its share of the partitions, and says how it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, TypeVar
+
+from prometheus_client import CollectorRegistry
+
+from skymesh.bus.bus import Partition
+from skymesh.bus.kafka.group import Membership
+from skymesh.errors import (
+    BrokerUnavailableError,
+    MeshError,
+    OutletUnavailableError,
+    SettingsError,
+    TransientError,
+)
+from skymesh.runtime.batch_meter import BatchMeter
+from skymesh.runtime.compute import MainThread
+from skymesh.runtime.live import LiveMesh, live_mesh
+from skymesh.runtime.loop import TierLoop
+from skymesh.runtime.outlet import Outlet
+from skymesh.runtime.stored_jobs import StoredJobs
+from skymesh.runtime.tier import Tier
+from skymesh.settings.environment import from_environment
+from skymesh.settings.service import ServiceSettings
+from skymesh.telemetry.health import Health, HealthServer
+from skymesh.telemetry.logs import configure_logs, get_log
+from skymesh.telemetry.mesh_metrics import MeshMetrics
+
+_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.2, 10.0
+_LOOK_EVERY_S = 5.0
+# What a batch may take beyond its grace, for native code that hears no signal.
+_HARD_S = 5.0
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One tier of a service, and what it reads.
+
+    Attributes
+    ----------
+    tier
+        What decides.
+    topics
+        Its input; empty for the mesh's topic of what it reads.
+    outlets
+        Where its parcels go.
+    batch_records
+        Most records in a batch, where the service's settings allow more.
+    close
+        Lets go of what the tier holds, in the end.
+    """
+
+    tier: Tier[Any]
+    topics: tuple[str, ...] = ()
+    outlets: Mapping[str, Outlet] = field(default_factory=dict)
+    batch_records: int = sys.maxsize
+    close: Callable[[], None] = lambda: None
+
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+def serve(name: str, kind: type[S], build: Callable[[LiveMesh, S], Awaitable[Sequence[Reading]]]) -> int:
+    """Run a service until it is told to stop; return its exit code.
+
+    0 after a clean stop, 1 if a law is broken, 2 if the settings are wrong: one line says what and where.
+
+    Parameters
+    ----------
+    name
+        The service.
+    kind
+        Its settings, which are taken from the environment.
+    build
+        Makes its tiers once the mesh is open.
+    """
+    try:
+        settings = from_environment(kind)
+        configure_logs(settings.log_level)
+        return _Service(name, settings, lambda mesh: build(mesh, settings)).run()
+    except MeshError as error:
+        return _told(error)
+
+
+class _Service:
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        build: Callable[[LiveMesh], Awaitable[Sequence[Reading]]],
+    ) -> None:
+        self._name = name
+        self._settings = settings
+        self._build = build
+        self._main = MainThread()
+        self._health = Health(("group", "store"))
+        self._registry = CollectorRegistry()
+        self._metrics = MeshMetrics(name, self._registry)
+        self._stop = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._code = 0
+
+    def run(self) -> int:
+        """Have the event loop in a second thread and compute in this one."""
+        server = HealthServer(self._health, self._registry, port=self._settings.metrics_port)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._told_to_stop)
+        signal.signal(signal.SIGUSR1, self._interrupt)
+        thread = threading.Thread(target=self._run_loop, name="effects")
+        with server:
+            thread.start()
+            try:
+                self._main.work()
+            except KeyboardInterrupt:
+                # The event loop has ended, and what was being computed is of no use any more.
+                get_log().warning("what was being computed at the end is given up", tier=self._name)
+            thread.join()
+        return self._code
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
+        if self._main.is_busy:
+            raise KeyboardInterrupt
+
+    def _told_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
+        self._loop.call_soon_threadsafe(self._stop.set)
+
+    def _run_loop(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except MeshError as error:
+            self._code = _told(error)
+        except BaseException as error:  # whatever it is, the process must end and say it
+            get_log().error("the service failed", tier=self._name, problem=repr(error), exc_info=True)
+            self._code = 1
+        finally:
+            self._main.end()
+            # Whatever the main thread still computes is interrupted; native code that hears nothing is left.
+            os.kill(os.getpid(), signal.SIGUSR1)
+            last = threading.Timer(_HARD_S, os._exit, (self._code or 1,))
+            last.daemon = True
+            last.start()
+
+    async def _serve(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                async with live_mesh(self._settings.store) as mesh:
+                    self._health.met("store")
+                    readings = await self._build(mesh)
+                    pause_s = _FIRST_PAUSE_S
+                    try:
+                        async with asyncio.TaskGroup() as tasks:
+                            for reading in readings:
+                                tasks.create_task(self._read(mesh, reading))
+                    finally:
+                        for reading in readings:
+                            reading.close()
+            except* TransientError as errors:
+                error = _first(errors)
+                self._health.unmet("store", str(error))
+                self._metrics.retried(error)
+                get_log().warning(
+                    "a service is away", tier=self._name, problem=str(error), again_in_s=pause_s
+                )
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+            except* MeshError as errors:
+                raise _first(errors) from None
+
+    async def _read(self, mesh: LiveMesh, reading: Reading) -> None:
+        """Be a member of the tier's group, and again after it was lost, until told to stop."""
+        context, tier, settings = mesh.context, reading.tier, self._settings
+        topics = reading.topics or (context.topic(tier.reads),)
+        jobs = StoredJobs(mesh.store)
+
+        async def work(partition: Partition) -> None:
+            loop = TierLoop(
+                partition,
+                mesh.store,
+                tier,
+                context,
+                jobs,
+                outlets=reading.outlets,
+                batch_records=min(settings.batch_records, reading.batch_records),
+                batch_s=settings.batch_s,
+                record_bytes=settings.record_bytes,
+                compute=self._main,
+                meter=BatchMeter(self._metrics),
+            )
+            self._health.met("group")
+            await self._repeat(loop)
+
+        membership = Membership(instance=settings.instance, session_s=settings.session_s)
+        pause_s = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            group = mesh.bus.group(context.group(tier.name), topics, work, membership)
+            looking = asyncio.create_task(self._look(group))
+            try:
+                await group.run(self._stop, grace_s=settings.grace_s)
+            except BrokerUnavailableError as error:
+                self._health.unmet("group", str(error))
+                self._metrics.retried(error)
+                get_log().warning("joining the group again", tier=tier.name, problem=str(error))
+                await self._pause(pause_s)
+                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+            finally:
+                looking.cancel()
+
+    async def _repeat(self, loop: TierLoop) -> None:
+        """Handle batches until told to stop; while a service is away, try the same batch again and again."""
+        pause_s = _FIRST_PAUSE_S
+        while not self._stop.is_set():
+            try:
+                await loop.step()
+            except BrokerUnavailableError:
+                # The partition may be another's by now: the group decides.
+                raise
+            except TransientError as error:
+                # An outlet that is away holds back its own reactions; the service is well.
+                if not isinstance(error, OutletUnavailableError):
+                    self._health.unmet("store", str(error))
+                self._metrics.retried(error)
+                wait_s = max(pause_s, error.pause_s)
+                get_log().warning("a batch is tried again", tier=self._name, problem=str(error), in_s=wait_s)
+                await self._pause(wait_s)
+                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+            else:
+                self._health.met("store")
+                pause_s = _FIRST_PAUSE_S
+            self._health.beat()
+
+    async def _look(self, group: Any) -> None:
+        """Say again and again how far this process is behind, and live on where it has no partition."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            self._metrics.assigned(0, len(group.partitions))
+            if not group.partitions:
+                self._health.met("group")
+                self._health.beat()
+            for partition in group.partitions:
+                self._metrics.lagging(partition.number, partition.waiting, expires_in_s=None)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless told to stop meanwhile; a long wait that somebody asked for is no stop."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._stop.is_set():
+            self._health.beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _LOOK_EVERY_S)):
+                    await self._stop.wait()
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> Any:
+    """Return the first error of a group of errors, which may hold groups."""
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _told(error: MeshError) -> int:
+    sys.stderr.write(f"skymesh: {error}\n")
+    return 2 if isinstance(error, SettingsError) else 1

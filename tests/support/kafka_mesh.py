@@ -1,0 +1,77 @@
+"""Opening the bus on a real Kafka, in this process and in others: each test in a name space of its own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+
+from skymesh.bus.kafka.bus import KafkaBus
+from skymesh.settings.kafka import KafkaSettings
+
+
+class NamedApart:
+    """A bus whose topics and groups bear the name of a test: all tests share one broker."""
+
+    def __init__(self, bus: KafkaBus, space: str) -> None:
+        self._bus = bus
+        self._space = space
+
+    def _name(self, name):
+        return f"{self._space}.{name}"
+
+    async def create(self, topic, **more):
+        await self._bus.create(self._name(topic), **more)
+
+    async def partitions(self, topic):
+        return await self._bus.partitions(self._name(topic))
+
+    async def end(self, topic, partition):
+        return await self._bus.end(self._name(topic), partition)
+
+    async def committed(self, group, topic, partition):
+        return await self._bus.committed(self._name(group), self._name(topic), partition)
+
+    async def waiting(self, group, topic, partition):
+        return await self._bus.waiting(self._name(group), self._name(topic), partition)
+
+    @asynccontextmanager
+    async def open(self, group, topic, partition):
+        async with self._bus.open(self._name(group), self._name(topic), partition) as it:
+            yield _PartitionApart(it, self._name)
+
+    async def publish(self, outputs):
+        await self._bus.publish(_apart(outputs, self._name))
+
+    def iter_from(self, topic, partition, first):
+        return self._bus.iter_from(self._name(topic), partition, first)
+
+
+class _PartitionApart:
+    def __init__(self, partition, name):
+        self._partition = partition
+        self._name = name
+        self.read = partition.read
+
+    async def commit(self, read, outputs):
+        await self._partition.commit(read, _apart(outputs, self._name))
+
+
+def _apart(outputs, name):
+    return [output._replace(topic=name(output.topic)) for output in outputs]
+
+
+@asynccontextmanager
+async def connected(address):
+    """Have a bus at ``host:port``."""
+    bus = await KafkaBus.connect(KafkaSettings(servers=address))
+    try:
+        yield bus
+    finally:
+        await bus.close()
+
+
+@asynccontextmanager
+async def open_bus(address):
+    """Have a bus at ``host:port/space``."""
+    servers, _, space = address.partition("/")
+    async with connected(servers) as bus:
+        yield NamedApart(bus, space)
