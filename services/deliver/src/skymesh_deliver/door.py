@@ -97,7 +97,7 @@ def _names(intent: Intent, door: Door) -> list[str]:
     """Return the name of each message: by the reaction's id, with the message's own if there are several."""
     name = text_id("reaction", intent.id) if door.way == "webhook" else intent.id.hex()
     folder = {"file": f"{intent.instance}/", "kafka": f"{door.topic}/", "webhook": ""}[door.way]
-    if len(intent.letters) > 1:
+    if len(intent.letters) != 1:
         return [f"{folder}{name}.{letter.name}" for letter in intent.letters]
     extension = PurePosixPath(intent.letters[0].name).suffix if door.way == "file" else ""
     return [folder + name + extension]
