@@ -15,7 +15,7 @@ import typer
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.telemetry.logs import configure_logs
 from skymesh_ingest.schemas import schema_settings
-from skymesh_local import catalogue_cli, mesh_cli, printing
+from skymesh_local import catalogue_cli, held_cli, mesh_cli, printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
@@ -38,6 +38,7 @@ app = typer.Typer(
     help="Analyses on streams of astronomical alerts.",
 )
 app.add_typer(catalogue_cli.app, name="catalogue")
+app.add_typer(held_cli.app, name="held")
 app.add_typer(mesh_cli.store_app, name="store")
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
