@@ -151,8 +151,8 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
         Why, in one line, where there is a why.
     is_memoised
         The result was remembered, not computed.
-    seconds
-        How long the unit ran for it, where it was timed alone.
+    seconds, cpu_s
+        How long the unit ran for it, and the CPU time that it took, in seconds, where it was timed alone.
     """
 
     subject: str
@@ -162,6 +162,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
     is_memoised: bool = False
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
 
 class JournalEntry(msgspec.Struct, frozen=True, array_like=True):

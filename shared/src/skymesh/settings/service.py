@@ -42,3 +42,7 @@ class ServiceSettings(BaseSettings):
     grace_s: Annotated[float, Field(gt=0.0)] = 20.0
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
+
+    def tier_of(self, service: str) -> str:
+        """Return the name of the tier that a service is with these settings."""
+        return service
