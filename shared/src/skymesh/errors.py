@@ -9,7 +9,8 @@
     ├─ PacketError               a packet is bad: dead letter, never retried
     │   ├─ UndecodableAlertError the bytes are no such record
     │   ├─ UnknownSchemaError    no survey knows the schema
-    │   └─ InvalidDataPointError a value that must be there is missing or impossible
+    │   ├─ InvalidDataPointError a value that must be there is missing or impossible
+    │   └─ PoisonError           a tier cannot handle it, whatever it is
     ├─ UnitError                 science code: an outcome with its reason; the channel goes on
     │   ├─ MissingInputError     the unit cannot work without it: outcome ``missing``
     │   ├─ UnitTimeoutError      its deadline passed: ``failed``, not remembered
@@ -107,6 +108,12 @@ class InvalidDataPointError(PacketError):
     """A value that identifies or places a measurement is missing or impossible."""
 
     code = "invalid_data_point"
+
+
+class PoisonError(PacketError):
+    """A record on which a tier fails with an error that is none of the mesh's."""
+
+    code = "poison"
 
 
 class UnitError(MeshError):

@@ -13,14 +13,14 @@ from skymesh.model.reaction import Intent, Place, Receipt
 from skymesh.model.records import Intended
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.outlet import Item, Parcel
-from skymesh.runtime.tier import Batch, Context, Outcome
+from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Found, Keys
 
 DELIVERED = "delivered"
 
 
-class Deliver:
+class Deliver(Tier[Intended]):
     """Hands every intent to its outlet.
 
     It decides and sends nothing itself: parcels are effects like documents and records, and the loop

@@ -11,18 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skymesh.codecs import wire
-from skymesh.model.execution import JournalEntry
+from skymesh.jobs.pools import named_pools
+from skymesh.model.execution import JournalEntry, service_of
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.tier import Context
-from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
 from skymesh_local.app import Embedded
 from skymesh_local.audit_log import audit_arrivals, audit_intake
 from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
+from skymesh_t2.pool import tier_of
 
 READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
 _MOST_HOLES = 200
@@ -54,12 +56,17 @@ class Journal:
     left: dict[Reader, int]
 
     def of(self, tier: str) -> list[JournalEntry]:
-        """Return the entries of a tier."""
-        return [entry for entry in self.entries if entry.tier == tier]
+        """Return the entries of a tier, for T2 those of all its pools."""
+        return [entry for entry in self.entries if entry.service == tier]
 
     def waiting(self, tier: str) -> int:
-        """Return how many records a tier has not completed."""
-        return sum(count for (name, _), count in self.left.items() if name == tier)
+        """Return how many records a tier, in all its pools, has not completed."""
+        return sum(count for (name, _), count in self.left.items() if service_of(name) == tier)
+
+    @property
+    def tiers(self) -> frozenset[str]:
+        """The tiers that read, each pool of T2 a tier of its own."""
+        return frozenset(name for name, _ in self.completed)
 
     @property
     def inflight(self) -> int:
@@ -118,9 +125,9 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
         Whether anything still in flight is a hole too.
     """
     found = Audit(run)
-    journal = await _journal(embedded, run)
-    found.inflight = journal.inflight
     job = await embedded.store.get(JobRecord, id=run.job)
+    journal = await _journal(embedded, run, job)
+    found.inflight = journal.inflight
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
     found.holes += await audit_intake(embedded, run)
@@ -147,7 +154,13 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     return found
 
 
-async def _journal(embedded: Embedded, run: Run) -> Journal:
+def reads_of(context: Context, job: JobRecord | None) -> dict[str, str]:
+    """Return what the tiers read; in a live mesh each pool that a job names has a T2 of its own."""
+    named = named_pools(job.resolved) if job is not None and context.run is None else ()
+    return READS | {tier_of(pool): states_of(pool) for pool in named}
+
+
+async def _journal(embedded: Embedded, run: Run, job: JobRecord | None) -> Journal:
     """Collect the journal, with what the sink has not kept yet."""
     context = Context(run.log, run.id)
     bus = embedded.bus
@@ -159,7 +172,7 @@ async def _journal(embedded: Embedded, run: Run) -> Journal:
             told = [wire.decode(record.value, JournalEntry) for record in records]
             entries |= {entry.id: entry for entry in told}
     completed, left = {}, {}
-    for tier, record in READS.items():
+    for tier, record in reads_of(context, job).items():
         topic = context.topic(record)
         for partition in range(await bus.partitions(topic)):
             place = (context.group(tier), topic, partition)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from skymesh.errors import JobError, MeshError, SettingsError
-from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
+from skymesh_ingest.schemas import schema_settings
 from skymesh_local import catalogue_cli, mesh_cli, printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
@@ -22,7 +22,7 @@ from skymesh_local.audit import audit as audit_run
 from skymesh_local.find import find_run
 from skymesh_local.reproduce import reproduce as compute_again
 from skymesh_local.run import load_plan, run_job
-from skymesh_local.settings import RunSettings, log_level, schema_settings, store_path
+from skymesh_local.settings import RunSettings, log_level, store_path
 from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
@@ -74,7 +74,7 @@ def run(
         out=out,
         parameters=_parameters(set_ or []),
         workers=workers,
-        schemas=schema_settings(survey.name for survey in registry.framed()),
+        schemas=schema_settings(),
     )
     collect_garbage_rarely()
     # What units print is no output of this command.

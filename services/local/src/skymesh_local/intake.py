@@ -24,12 +24,10 @@ from skymesh.errors import StoreUnavailableError
 from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
-from skymesh.runtime.tier import Batch, Context
 from skymesh.runtime.topics import ALERTS, topic_of
-from skymesh.store.store import Found
 from skymesh_ingest.journal import shaping_entry
 from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
-from skymesh_ingest.tier import Ingest
+from skymesh_ingest.shaping import shape_packets
 from skymesh_local.app import Embedded
 
 # So few that what is decoded of them stays in the processor's cache.
@@ -77,8 +75,6 @@ class Intake:
         self._spool.execute(_ALERTS)
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
-        # The run is known only when the log is; until then dead letters carry none.
-        self._tier = Ingest(Context(_NO_RUN))
         self._packets: list[Packet | Unreadable] = []
         self._alerts: list[Alert] = []
         self._dead: list[tuple[bytes]] = []
@@ -100,18 +96,19 @@ class Intake:
                     await self._process()
 
     async def _process(self) -> None:
-        """Let the tier decide on the packets at hand; its alerts wait for the spool, to be sorted there."""
-        outcome = self._tier.process(Batch(0, 0, 0, (), (), tuple(self._packets)), Found())
+        """Shape the packets at hand; their alerts wait for the spool, to be sorted there."""
+        # The run is known only when the log is; until then dead letters carry none.
+        made = shape_packets(self._packets, _NO_RUN)
         for packet in self._packets:
             self._counts.setdefault(packet.source.name, [0, 0])
         self._packets = []
-        for publication in outcome.records:
-            self._counts[publication.value.source.name][0] += 1
-        for letter in outcome.dead:
+        for alert in made.alerts:
+            self._counts[alert.source.name][0] += 1
+        for letter in made.dead:
             self._counts[letter.source][1] += 1
             self._dead.append((wire.encode(letter),))
-        self._stamps += [document for document in outcome.documents if isinstance(document, Cutouts)]
-        self._alerts += [publication.value for publication in outcome.records]
+        self._stamps += made.cutouts
+        self._alerts += made.alerts
         if len(self._alerts) + len(self._dead) >= _ROWS_AT_ONCE:
             await self._flush()
 

@@ -33,10 +33,8 @@ StoreUrl = Annotated[str, typer.Option(help="URL of the store; else SKYMESH_STOR
 def init(store: StoreUrl = "") -> None:
     """Make keyspace, tables, topics and log of a live mesh; what is there already stays."""
     from skymesh.runtime.live import make_mesh
-    from skymesh.settings.environment import from_environment
-    from skymesh.settings.mesh import MeshSettings
 
-    epoch = _run(make_mesh(_url(store), partitions=from_environment(MeshSettings).partitions))
+    epoch = _run(make_mesh(_url(store)))
     print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from skymesh.model.execution import JournalEntry
-from skymesh.runtime.tier import Batch, Outcome
+from skymesh.runtime.tier import Batch, Outcome, Tier
 from skymesh.runtime.topics import PROVENANCE
 from skymesh.store.store import Found, Keys
 
 
-class Provenance:
+class Provenance(Tier[JournalEntry]):
     """Keeps journal entries."""
 
     name = "provenance"

@@ -10,7 +10,7 @@ from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Times
 from skymesh.provenance.journal import Journalist, Stopwatch
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, ALERTS
 from skymesh.store.store import Found, Keys, RunStock
 from skymesh_t0.judging import Judging, Registered
@@ -18,7 +18,7 @@ from skymesh_t0.registration import StockRegister
 from skymesh_t0.roster import Roster
 
 
-class T0:
+class T0(Tier[LogRecord]):
     """Registers every readable alert, and lets the runs that are at work there judge it.
 
     Parameters

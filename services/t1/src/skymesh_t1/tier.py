@@ -14,7 +14,7 @@ from skymesh.model.records import Accepted, Reached, ReachedState
 from skymesh.model.state import State, StateLink, make_state
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.guard import guarded
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, STATES
 from skymesh.store.store import Found, Keys
 from skymesh.units.inputs import in_order_of_time
@@ -48,7 +48,7 @@ class _NewState(NamedTuple):
     channels: dict[Digest, tuple[str, ...]]
 
 
-class T1:
+class T1(Tier[Accepted]):
     """Makes the states of every channel that keeps an alert.
 
     Parameters

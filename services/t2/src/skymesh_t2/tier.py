@@ -8,7 +8,7 @@ from skymesh.model.point import DataPoint
 from skymesh.model.records import Reached
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.execute import Executor
-from skymesh.runtime.tier import Batch, Context, Outcome
+from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.store.store import Document, Found, Keys
 from skymesh.units.wiring import OF_MATERIAL, InputKind
 from skymesh_t2.inputs import StateMaterial
@@ -18,7 +18,7 @@ from skymesh_t2.sites import Site, ids_from_elsewhere, ids_within_reach
 from skymesh_t2.slip import completed, onward, settled, ways
 
 
-class T2:
+class T2(Tier[Reached]):
     """Runs the analysers of every channel on the states it reached.
 
     Parameters

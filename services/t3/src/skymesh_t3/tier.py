@@ -9,7 +9,7 @@ from skymesh.model.execution import JournalEntry, Line, View
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.records import Completed, Intended
 from skymesh.provenance.journal import Journalist, Stopwatch
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import INTENTS, RESULTS
 from skymesh.store.store import Found, Keys
 from skymesh_t3.reacting import Reacting
@@ -18,7 +18,7 @@ from skymesh_t3.sites import Memory, sites_of, wanted
 VIEWED = "viewed"
 
 
-class T3:
+class T3(Tier[Completed]):
     """Keeps, for every channel, the states of each stock with their results, and reacts to them.
 
     Parameters

@@ -168,13 +168,13 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
 class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
     """What one unit did for one channel over a range of offsets.
 
-    The entries of one (run, tier, channel, instance, partition) tile the offsets of the tier's
+    The entries of one (run, tier, channel, instance, source, partition) tile the offsets of the tier's
     input topic, whether or not there was anything to do.
 
     Attributes
     ----------
     id
-        Digest of run, tier, channel, instance, partition and range.
+        Digest of run, tier, channel, instance, partition and range, and of the source if there is one.
     run, tier, channel, instance, ref
         Who; `ref` is None where the tier itself acts (registration, reading of files).
     partition, first, end
@@ -187,6 +187,8 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
         Executions by outcome; ``memoised`` apart.
     lines
         One line for each execution.
+    source
+        The topic that was read, by a tier that reads several; empty for others.
     """
 
     id: Digest
@@ -202,6 +204,17 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
     seconds: float
     counts: dict[str, int]
     lines: tuple[Line, ...]
+    source: str = ""
+
+    @property
+    def service(self) -> str:
+        """The service that the tier belongs to: ``t2`` for the tier ``t2.heavy``, the T2 of a pool."""
+        return service_of(self.tier)
+
+
+def service_of(tier: str) -> str:
+    """Return the service that a tier belongs to."""
+    return tier.partition(".")[0]
 
 
 def config_id(parameters: dict[str, Any]) -> Digest:
@@ -230,7 +243,15 @@ def count_lines(lines: tuple[Line, ...]) -> dict[str, int]:
 
 
 def journal_id(
-    run: Digest, tier: str, channel: str, instance: str, partition: int, first: int, end: int
+    run: Digest,
+    tier: str,
+    channel: str,
+    instance: str,
+    partition: int,
+    first: int,
+    end: int,
+    source: str = "",
 ) -> Digest:
     """Return the id of a journal entry."""
-    return digest_bytes("journal", canonical_row((run, tier, channel, instance, partition, first, end)))
+    place = (run, tier, channel, instance, partition, first, end)
+    return digest_bytes("journal", canonical_row((*place, source) if source else place))

@@ -36,9 +36,9 @@ DIGEST_SIZE: Final = 16
 
 KINDS: Final = frozenset(
     {"alert", "point", "state", "config", "job", "run", "result", "reaction", "journal", "cutout",
-     "catalogue", "log", "record", "code", "digest"}
+     "catalogue", "letter", "log", "record", "code", "digest", "blob"}
 )  # fmt: skip
-"""What may have an id. The first eleven are met on the command line, the others only inside ids."""
+"""What may have an id. The first twelve are met on the command line, the others only inside ids."""
 
 _PERSONS: Final = {kind: f"{kind}/{ENCODING_VERSION}".encode() for kind in KINDS}
 _BEGUN: Final = {kind: blake2b(digest_size=DIGEST_SIZE, person=person) for kind, person in _PERSONS.items()}

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from skymesh.model.ids import Digest, digest_of
+from skymesh.model.ids import Digest, digest_bytes, digest_of
 
 Origin = Literal["real", "simulated"]
 
@@ -137,21 +137,36 @@ class Blob(msgspec.Struct, frozen=True, array_like=True):
     body: bytes
 
 
+class Original(msgspec.Struct, frozen=True, array_like=True):
+    """Where a record stood in the bus, and its key there."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+
+
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
     """What could not be read, with its bytes.
 
     Attributes
     ----------
-    run, source, index
-        The key: the run that read it, the file or topic, the record in it.
+    run, source, index, tier
+        The key: the run that read it, or the log where no run did; the file or ``topic/partition``, the
+        record in it; the tier that could not read it.
     code, reason
         Stable code of the error, and the error in one line.
     payload
-        The original bytes, as far as they were found.
-    tier
-        Which tier could not read it.
+        The original bytes, as far as they were found. Of a container in the bus that holds several
+        records, a container with this one alone.
     attempt
         1, and one more each time that it was sent again.
+    original
+        Where in the bus it was read; None if it comes from a file.
+    error
+        Class of the error.
+    unit, config
+        The unit that failed on it and the id of its parameters, where it is known.
     """
 
     run: Digest
@@ -162,6 +177,46 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
     payload: bytes
     tier: str = "ingest"
     attempt: int = 1
+    original: Original | None = None
+    error: str = ""
+    unit: str = ""
+    config: Digest | None = None
+
+    @property
+    def place(self) -> str:
+        """The record that it is about, as the journal names it."""
+        return f"{self.source}#{self.index}"
+
+
+class Redrive(msgspec.Struct, frozen=True, array_like=True):
+    """A dead letter that was sent again.
+
+    Attributes
+    ----------
+    run, source, index, tier
+        The key: that of the letter.
+    attempt
+        The attempt that it was sent for.
+    sent_utc
+        When: ISO 8601.
+    """
+
+    run: Digest
+    source: str
+    index: int
+    tier: str
+    attempt: int
+    sent_utc: str
+
+
+def letter_id(letter: DeadLetter) -> Digest:
+    """Return the id of a dead letter: the digest of its key."""
+    return digest_of("letter", [letter.run, letter.source, letter.index, letter.tier])
+
+
+def blob_id(body: bytes) -> Digest:
+    """Return the id of a record that travels by reference: the digest of its bytes."""
+    return digest_bytes("blob", body)
 
 
 class Product(msgspec.Struct, frozen=True, array_like=True):

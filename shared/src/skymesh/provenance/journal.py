@@ -8,11 +8,13 @@ from datetime import UTC, datetime
 
 from skymesh.model.execution import JournalEntry, Line, UnitRef, count_lines, journal_id
 from skymesh.model.ids import Digest, text_id
+from skymesh.model.run import DeadLetter, letter_id
 
 BATCH = "batch"
 """Instance of the entries that tile a tier's input and name the runs at work in each batch."""
 
 RAN = "ran"
+DEAD = "dead"
 
 _NO_COUNTS: Mapping[str, int] = {}
 
@@ -38,11 +40,16 @@ class Journalist:
         Who acts.
     partition, first, end
         The offsets that the batch covers.
+    source
+        The topic that was read, by a tier that reads several.
     """
 
-    def __init__(self, run: Digest, tier: str, partition: int, first: int, end: int) -> None:
+    def __init__(
+        self, run: Digest, tier: str, partition: int, first: int, end: int, source: str = ""
+    ) -> None:
         self._who = (run, tier)
         self._place = (partition, first, end)
+        self._source = source
 
     def entry(
         self,
@@ -58,7 +65,7 @@ class Journalist:
         run, tier = self._who
         told = tuple(lines)
         return JournalEntry(
-            id=journal_id(run, tier, channel, instance, *self._place),
+            id=journal_id(run, tier, channel, instance, *self._place, self._source),
             run=run,
             tier=tier,
             channel=channel,
@@ -71,6 +78,7 @@ class Journalist:
             seconds=seconds,
             counts={**count_lines(told), **further_counts},
             lines=told,
+            source=self._source,
         )
 
     def batch(self, runs: Sequence[Digest], watch: Stopwatch, counts: Mapping[str, int]) -> JournalEntry:
@@ -80,3 +88,9 @@ class Journalist:
         """
         lines = [Line(text_id("run", run), "", (), RAN) for run in runs]
         return self.entry("", BATCH, None, lines, watch.started_utc, watch.seconds(), counts)
+
+    def burial(self, letter: DeadLetter, watch: Stopwatch) -> JournalEntry:
+        """Return the entry of a batch that was one record, on which the tier failed."""
+        stock = "" if letter.original is None else letter.original.key
+        line = Line(letter.place, stock, (text_id("letter", letter_id(letter)),), DEAD, letter.reason)
+        return self.entry("", BATCH, None, [line], watch.started_utc, watch.seconds(), {"records": 1})

@@ -25,7 +25,9 @@ class BatchMeter:
         self._metrics = metrics
         self.timed = metrics.timed
 
-    def batch(self, read: Slice, batch: Batch[Any], outcome: Outcome, outputs: Sequence[Outgoing]) -> None:
+    def batch(
+        self, read: Slice, batch: Batch[Any] | None, outcome: Outcome, outputs: Sequence[Outgoing]
+    ) -> None:
         """Count a batch: what was read and published, what its journal says, how late it is."""
         published: dict[str, int] = {}
         for output in outputs:
@@ -40,7 +42,7 @@ class BatchMeter:
         )
         self._metrics.journaled(outcome.journal)
         self._metrics.buried(outcome.dead)
-        times = list(_times(batch))
+        times = [] if batch is None else list(_times(batch))
         self._metrics.delayed([t.arrived_ms for t in times], [t.observed_mjd_tai for t in times])
 
 

@@ -30,6 +30,7 @@ from skymesh.runtime.topics import (
 )
 from skymesh.settings.environment import from_environment
 from skymesh.settings.kafka import KafkaSettings
+from skymesh.settings.mesh import MeshSettings
 from skymesh.settings.store import CassandraSettings
 from skymesh.store.cassandra.schema import init_store
 from skymesh.store.cassandra.store import open_store
@@ -53,16 +54,24 @@ class LiveMesh(NamedTuple):
         Open.
     epoch
         The newest generation of its log.
+    name
+        What its topics are named by.
     """
 
     store: Store
     bus: KafkaBus
     epoch: Epoch
+    name: str
 
     @property
     def context(self) -> Context:
         """Whose work its tiers do."""
-        return Context(self.epoch.log, None, self.epoch.number, is_marked=True)
+        return context_of(self.epoch, self.name)
+
+
+def context_of(epoch: Epoch, name: str) -> Context:
+    """Return whose work the tiers of a live mesh do."""
+    return Context(epoch.log, None, epoch.number, is_marked=True, mesh=name)
 
 
 @asynccontextmanager
@@ -76,6 +85,7 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
     TransientError
         If Kafka or the store does not answer.
     """
+    name = from_environment(MeshSettings).mesh
     bus = await KafkaBus.connect(from_environment(KafkaSettings))
     try:
         store = await open_store(store_url, from_environment(CassandraSettings))
@@ -83,9 +93,11 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
             epoch = await newest_epoch(store)
             if epoch is None:
                 raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
-            await bus.topics.check(mesh_topics(epoch, await deployed_pools(store, epoch)))
-            await check_log(bus, epoch)
-            yield LiveMesh(store, bus, epoch)
+            context = context_of(epoch, name)
+            pools = await deployed_pools(store, epoch)
+            await bus.topics.check(mesh_topics(context, epoch.partitions, pools))
+            await check_log(bus, context, epoch)
+            yield LiveMesh(store, bus, epoch, name)
         finally:
             await store.close()
     finally:
@@ -98,15 +110,13 @@ async def newest_epoch(store: Store) -> Epoch | None:
     return max(epochs, key=lambda epoch: epoch.number, default=None)
 
 
-async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
+async def make_mesh(store_url: str) -> Epoch:
     """Make keyspace, tables, log and topics; what is there already stays.
 
     Parameters
     ----------
     store_url
-        Where the store is to be; Kafka is found through the environment.
-    partitions
-        Of every topic, if the mesh is new.
+        Where the store is to be; everything else is found through the environment.
 
     Raises
     ------
@@ -115,6 +125,7 @@ async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
     TransientError
         If Kafka or the store does not answer.
     """
+    mesh = from_environment(MeshSettings)
     bus = await KafkaBus.connect(from_environment(KafkaSettings))
     try:
         settings = from_environment(CassandraSettings)
@@ -123,11 +134,13 @@ async def make_mesh(store_url: str, *, partitions: int) -> Epoch:
         try:
             epoch = await newest_epoch(store)
             if epoch is None:
-                epoch = Epoch(digest_of("log", os.urandom(32)), 0, partitions)
+                epoch = Epoch(digest_of("log", os.urandom(32)), 0, mesh.partitions)
                 await store.write([epoch])
-            await bus.topics.create(mesh_topics(epoch, await deployed_pools(store, epoch)))
-            await _begin(bus, epoch)
-            await check_log(bus, epoch)
+            context = context_of(epoch, mesh.mesh)
+            pools = await deployed_pools(store, epoch)
+            await bus.topics.create(mesh_topics(context, epoch.partitions, pools))
+            await _begin(bus, context, epoch)
+            await check_log(bus, context, epoch)
             return epoch
         finally:
             await store.close()
@@ -147,7 +160,7 @@ async def make_pools(mesh: LiveMesh, pools: Iterable[str]) -> None:
     """
     records = {states_of(pool): _DAYS[STATES] for pool in pools}
     if records:
-        await mesh.bus.topics.create(_topics(mesh.epoch, records))
+        await mesh.bus.topics.create(_topics(mesh.context, mesh.epoch.partitions, records))
 
 
 async def deployed_pools(store: Store, epoch: Epoch) -> frozenset[str]:
@@ -162,29 +175,26 @@ async def deployed_pools(store: Store, epoch: Epoch) -> frozenset[str]:
     return frozenset(pools)
 
 
-def mesh_topics(epoch: Epoch, pools: Iterable[str]) -> list[Topic]:
+def mesh_topics(context: Context, partitions: int, pools: Iterable[str]) -> list[Topic]:
     """Return what the mesh asks of its topics, those of pools among them."""
     days = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
-    return _topics(epoch, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
+    return _topics(context, partitions, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
 
 
-def _topics(epoch: Epoch, days: Mapping[str, int]) -> list[Topic]:
+def _topics(context: Context, partitions: int, days: Mapping[str, int]) -> list[Topic]:
     """Return what is asked of the topics of records that are to be kept for some days."""
-    return [
-        Topic(Context(epoch.log).topic(record), epoch.partitions, kept * _DAY_MS)
-        for record, kept in sorted(days.items())
-    ]
+    return [Topic(context.topic(record), partitions, kept * _DAY_MS) for record, kept in sorted(days.items())]
 
 
-async def _begin(bus: KafkaBus, epoch: Epoch) -> None:
+async def _begin(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
     """Let every empty partition of the log begin with whose it is."""
-    topic, body = _log_topic(epoch), wire.encode(Genesis(epoch.log, epoch.number))
+    topic, body = context.topic(ALERTS), wire.encode(Genesis(epoch.log, epoch.number))
     empty = [number for number in range(epoch.partitions) if await bus.end(topic, number) == 0]
     if empty:
         await bus.publish([Outgoing(topic, "", body, partition=number) for number in empty])
 
 
-async def check_log(bus: KafkaBus, epoch: Epoch) -> None:
+async def check_log(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
     """Refuse topics that are not those of a log: made anew, or of another number of partitions.
 
     Raises
@@ -192,7 +202,7 @@ async def check_log(bus: KafkaBus, epoch: Epoch) -> None:
     SettingsError
         Which it is, in one line.
     """
-    topic = _log_topic(epoch)
+    topic = context.topic(ALERTS)
     count = await bus.partitions(topic)
     if count != epoch.partitions:
         problem = f"has {count} partitions, the store knows {epoch.partitions}" if count else "is not there"
@@ -222,7 +232,3 @@ def _is_genesis(value: bytes, epoch: Epoch) -> bool:
         return wire.decode(value, Genesis) == Genesis(epoch.log, epoch.number)
     except ValueError:
         return False
-
-
-def _log_topic(epoch: Epoch) -> str:
-    return Context(epoch.log).topic(ALERTS)

@@ -10,14 +10,18 @@ from typing import Any, Protocol
 
 from skymesh.bus.bus import Outgoing, Partition, Slice
 from skymesh.codecs import wire
-from skymesh.errors import TransientError
+from skymesh.errors import PacketError, TransientError
+from skymesh.model.run import Blob
+from skymesh.provenance.journal import Stopwatch
 from skymesh.runtime.batch_size import BatchSize
 from skymesh.runtime.compute import Compute, compute_here
+from skymesh.runtime.dead import burial, outgoing, poison
 from skymesh.runtime.jobs import Jobs
 from skymesh.runtime.meter import UNMEASURED, Meter
 from skymesh.runtime.outlet import Outlet, Parcel
+from skymesh.runtime.references import referring, resolved
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
-from skymesh.runtime.topics import PROVENANCE
+from skymesh.runtime.topics import DEAD_LETTERS, PROVENANCE
 from skymesh.store.store import Found, Keys, TierStore
 
 BATCH_RECORDS = 500
@@ -46,6 +50,9 @@ class TierLoop:
     what was not handed over, and whatever was handed over without one is handed over again under the
     same key: the outlet makes the two one.
 
+    A record that the tier cannot handle stops nothing: the batch is parted until it is alone, and it is
+    set aside as a dead letter, published and journaled as everything else is.
+
     Parameters
     ----------
     partition
@@ -62,6 +69,8 @@ class TierLoop:
         Where parcels go, by name; only a tier that makes parcels needs any.
     batch_records, batch_s
         Most records in a batch; and how long it should take, in seconds: a slower one makes the next smaller.
+    record_bytes
+        Largest record that is published itself; larger ones travel by reference. None if any does.
     compute
         Where the tier is called.
     meter
@@ -81,6 +90,7 @@ class TierLoop:
         outlets: Mapping[str, Outlet] = _NO_OUTLETS,
         batch_records: int = BATCH_RECORDS,
         batch_s: float = math.inf,
+        record_bytes: int | None = None,
         compute: Compute = compute_here,
         meter: Meter = UNMEASURED,
         checkpoint: Checkpoint = _pass,
@@ -92,6 +102,7 @@ class TierLoop:
         self._jobs = jobs
         self._outlets = outlets
         self._size = BatchSize(batch_records, batch_s)
+        self._record_bytes = record_bytes
         self._compute = compute
         self._meter = meter
         self._checkpoint = checkpoint
@@ -114,43 +125,80 @@ class TierLoop:
         if not read.records:
             return 0
         start = time.monotonic()
+        await self._handle(read._replace(records=await resolved(self._store, read.records)))
+        self._size.took(time.monotonic() - start, len(read.records))
+        return len(read.records)
+
+    async def _handle(self, read: Slice) -> None:
+        """Decide on a slice and commit it; if a record in it cannot be handled, part by part."""
+        watch = Stopwatch()
+        batch = None
+        try:
+            batch, outcome = await self._decide(read)
+        except PacketError as error:
+            if len(read.records) > 1:
+                for part in _halves(read):
+                    await self._handle(part)
+                return
+            outcome = burial(error, read, self._partition, self._tier, self._context, watch)
+        await self._effect(read, batch, outcome)
+
+    async def _decide(self, read: Slice) -> tuple[Batch[Any], Outcome]:
         batch = await self._compute(self._decoded, read)
-        with timed("find"):
+        with self._meter.timed("find"):
             found = await self._found(batch)
         self._checkpoint(f"{self._tier.name} read")
-        with timed("process"):
-            outcome = await self._compute(self._tier.process, batch, found)
+        with self._meter.timed("process"):
+            return batch, await self._compute(self._process, batch, found)
+
+    def _process(self, batch: Batch[Any], found: Found) -> Outcome:
+        with poison():
+            return self._tier.process(batch, found)
+
+    async def _effect(self, read: Slice, batch: Batch[Any] | None, outcome: Outcome) -> None:
+        timed = self._meter.timed
+        outputs, blobs = await self._compute(self._published, outcome)
         with timed("store"):
-            await self._store.write(outcome.documents)
+            await self._store.write((*outcome.documents, *outcome.dead, *blobs))
         self._checkpoint(f"{self._tier.name} stored")
         if outcome.parcels:
             with timed("deliver"):
                 await self._deliver(outcome.parcels)
-        outputs = await self._compute(self._outputs, outcome)
         with timed("commit"):
             await self._partition.commit(read, outputs)
         self._checkpoint(f"{self._tier.name} committed")
         self._meter.batch(read, batch, outcome, outputs)
-        self._size.took(time.monotonic() - start, len(read.records))
-        return len(read.records)
+
+    def _published(self, outcome: Outcome) -> tuple[list[Outgoing], list[Blob]]:
+        return referring(self._outputs(outcome), self._record_bytes)
 
     def _decoded(self, read: Slice) -> Batch[Any]:
+        with poison():
+            return self._batch(read)
+
+    def _batch(self, read: Slice) -> Batch[Any]:
+        place = self._partition.topic, self._partition.number
         return Batch(
             self._partition.number,
             read.first,
             read.end,
             tuple(record.offset for record in read.records),
             tuple(record.time_ms for record in read.records),
-            tuple(wire.decode(record.value, self._tier.record_type) for record in read.records),
+            tuple(self._tier.decode(record, *place) for record in read.records),
         )
 
     async def _found(self, batch: Batch[Any]) -> Found:
         found, asked = Found(), Keys()
-        while keys := (await self._compute(self._tier.needs, batch, found)).without(asked):
+        while keys := (await self._compute(self._needs, batch, found)).without(asked):
             found.add(await self._store.read(self._context.log, keys))
             found.jobs.update([(run, await self._jobs.load(run)) for run in keys.jobs])
             asked = asked.union(keys)
         return found
+
+    def _needs(self, batch: Batch[Any], found: Found) -> Keys:
+        # What the store or a job's loading fails with is no fault of a record.
+        with poison():
+            return self._tier.needs(batch, found)
 
     async def _deliver(self, parcels: tuple[Parcel, ...]) -> None:
         for parcel in parcels:
@@ -163,7 +211,15 @@ class TierLoop:
         outputs = [Outgoing(topic(r.record), r.key, wire.encode(r.value)) for r in outcome.records]
         provenance = topic(PROVENANCE)
         outputs += [Outgoing(provenance, entry.tier, wire.encode(entry)) for entry in outcome.journal]
+        outputs += [outgoing(letter, topic(DEAD_LETTERS)) for letter in outcome.dead]
         return outputs
+
+
+def _halves(read: Slice) -> tuple[Slice, Slice]:
+    """Return a slice in two parts that cover the same offsets."""
+    middle = len(read.records) // 2
+    cut = read.records[middle].offset
+    return Slice(read.first, cut, read.records[:middle]), Slice(cut, read.end, read.records[middle:])
 
 
 async def with_retries(loop: TierLoop, *, attempts: int = 5, first_pause_s: float = 0.2) -> int:

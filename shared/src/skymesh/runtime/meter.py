@@ -20,7 +20,9 @@ class Meter(Protocol):
     def timed(self, step: Step) -> AbstractContextManager[None]:
         """Take the time of a step."""
 
-    def batch(self, read: Slice, batch: Batch[Any], outcome: Outcome, outputs: Sequence[Outgoing]) -> None:
+    def batch(
+        self, read: Slice, batch: Batch[Any] | None, outcome: Outcome, outputs: Sequence[Outgoing]
+    ) -> None:
         """Count a batch once it is committed."""
 
 
@@ -28,7 +30,9 @@ class _Unmeasured:
     def timed(self, step: Step) -> AbstractContextManager[None]:  # noqa: ARG002  # nothing is measured
         return nullcontext()
 
-    def batch(self, read: Slice, batch: Batch[Any], outcome: Outcome, outputs: Sequence[Outgoing]) -> None:
+    def batch(
+        self, read: Slice, batch: Batch[Any] | None, outcome: Outcome, outputs: Sequence[Outgoing]
+    ) -> None:
         """Count nothing."""
 
 

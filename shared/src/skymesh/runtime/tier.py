@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from skymesh.bus.bus import Received
+from skymesh.codecs import wire
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
@@ -29,12 +31,15 @@ class Context(NamedTuple):
         Generation of the log's topic.
     is_marked
         Whether the log has markers; without any, the only run judges all of it.
+    mesh
+        What the topics of a live mesh are named by.
     """
 
     log: Digest
     run: Digest | None = None
     epoch: int = 0
     is_marked: bool = False
+    mesh: str = LIVE
 
     @property
     def owner(self) -> Digest:
@@ -44,7 +49,7 @@ class Context(NamedTuple):
     def topic(self, record: str) -> str:
         """Return the topic of a record."""
         if self.run is None:
-            return topic_of(record, LIVE)
+            return topic_of(record, self.mesh)
         return topic_of(record, (self.log if record == ALERTS else self.run).hex())
 
     def group(self, tier: str) -> str:
@@ -126,7 +131,11 @@ class Outcome:
 
 
 class Tier(Protocol[R]):
-    """A tier decides and does no I/O."""
+    """A tier decides and does no I/O.
+
+    Whatever `decode`, `needs` and `process` raise that is no error of the mesh, or a `PacketError`, is
+    about one record: that record becomes a dead letter of the tier, and the others go on without it.
+    """
 
     name: str
     """``t0`` and so on."""
@@ -136,6 +145,19 @@ class Tier(Protocol[R]):
 
     record_type: Any
     """Class of that record, or the union of several."""
+
+    def decode(self, record: Received, topic: str, partition: int) -> R:  # noqa: ARG002  # a default
+        """Return what a record of the bus says; by default it is one of the mesh's own.
+
+        Parameters
+        ----------
+        record
+            The record.
+        topic, partition
+            Where it was read.
+        """
+        read: R = wire.decode(record.value, self.record_type)
+        return read
 
     def needs(self, batch: Batch[R], found: Found) -> Keys:
         """Return what must be known to decide on a batch.

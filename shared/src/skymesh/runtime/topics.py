@@ -13,8 +13,8 @@ DEAD_LETTERS = "dead-letters"
 LIVE = "live"
 """Whose the topics are that all runs of a live mesh share."""
 
-OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE)
-"""Records between the tiers of an embedded run."""
+OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE, DEAD_LETTERS)
+"""Records between the tiers of an embedded run, and what they set aside."""
 
 
 def states_of(pool: str) -> str:

@@ -1,4 +1,4 @@
-"""Settings for making a live mesh."""
+"""Settings of a live mesh as a whole."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class MeshSettings(BaseSettings):
-    """What `skymesh store init` reads, from ``SKYMESH_…``.
+    """What names and sizes a mesh, from ``SKYMESH_…``.
 
     Attributes
     ----------
+    mesh
+        What its topics are named by, ``skymesh.<mesh>.<record>.v1``: several meshes may share a cluster.
     partitions
-        Of every topic: the most workers of a tier that can share its work. It cannot be changed later.
+        Of every topic, for `skymesh store init`: the most workers of a tier that can share it. It stays.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYMESH_", extra="ignore", frozen=True)
 
+    mesh: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")] = "live"
     partitions: Annotated[int, Field(ge=1, le=10_000)] = 8

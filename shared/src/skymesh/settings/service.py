@@ -30,6 +30,10 @@ class ServiceSettings(BaseSettings):
         Most records in a batch.
     batch_s
         How long a batch should take at most, in seconds: slower ones make the next smaller.
+    expiry_warning_s
+        Warn when the oldest unread record may be gone in less than this, in seconds.
+    record_bytes
+        Largest record that is published itself: less than Kafka takes. Larger ones travel by reference.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYMESH_", extra="ignore", frozen=True)
@@ -42,6 +46,8 @@ class ServiceSettings(BaseSettings):
     grace_s: Annotated[float, Field(gt=0.0)] = 20.0
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
+    expiry_warning_s: Annotated[float, Field(ge=0.0)] = 24 * 3600.0
+    record_bytes: Annotated[int, Field(ge=1024)] = 900_000
 
     def tier_of(self, service: str) -> str:
         """Return the name of the tier that a service is with these settings."""

@@ -20,6 +20,7 @@ from skymesh.model.run import (
     JobRecord,
     Log,
     Product,
+    Redrive,
     ResourceRecord,
     Run,
     RunSummary,
@@ -32,7 +33,7 @@ Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
     | Cutouts | Intent | Receipt | PlacedMarker | Blob | Alert
-    | Epoch | Deployment
+    | Epoch | Deployment | Redrive
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 

@@ -28,7 +28,9 @@ from skymesh.model.run import (
     DeadLetter,
     JobRecord,
     Log,
+    Original,
     Product,
+    Redrive,
     ResourceRecord,
     Run,
     RunSummary,
@@ -235,7 +237,11 @@ def one_of_each() -> list[Document]:
         Log(LOG, 1), Run(RUN, JOB, LOG, "job", "real", "", 1, 2, 1, 1), RunSummary(RUN, numbers),
         UnitRecord("FastDecliner", "1", REF.code), SourceCount(RUN, "night.tar", 2, 1, 1),
         Product(RUN, "table.csv", REF.code, 2**40, ("a", "b")), ResourceRecord(JOB, "catalogue", "/stars/é"),
-        DeadLetter(RUN, "night.tar", 1, "undecodable", "no container: é", b"\x00\xff" * 20),
+        DeadLetter(
+            LOG, "skymesh.live.accepted.v1/2", 7, "poison", "ValueError: é", b"\x00\xff" * 20, "t1", 2,
+            Original("skymesh.live.accepted.v1", 2, 7, STOCKS[0]), "builtins.ValueError", "T1", JOB,
+        ),
+        Redrive(LOG, "skymesh.live.accepted.v1/2", 7, "t1", 3, "2026-01-01T00:00:00+00:00"),
         intent(0), receipt(0), marker(0), Blob(JOB, b"\xc1\x00" * 9), arrival(1).alert,
         Epoch(LOG, 2, 8), Deployment(LOG, "job", (RUN, OTHER_RUN)),
     ]  # fmt: skip

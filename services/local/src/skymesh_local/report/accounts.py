@@ -105,7 +105,7 @@ async def accounts_of(store: Store, run: Digest) -> dict[tuple[str, str, str], A
     """Return the accounts of a run by tier, channel and instance; the journal is gone through once."""
     accounts: dict[tuple[str, str, str], Account] = {}
     async for entry in store.scan(JournalEntry, run=run):
-        key = (entry.tier, entry.channel, entry.instance)
+        key = (entry.service, entry.channel, entry.instance)
         if key not in accounts:
             accounts[key] = Account(*key, entry.ref)
         accounts[key].add(entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
@@ -12,7 +13,8 @@ from aiokafka import TopicPartition
 from skymesh.bus.bus import Outgoing, Received
 from skymesh.bus.kafka.client import patiently
 from skymesh.bus.kafka.connection import Connection
-from skymesh.bus.kafka.group import Group, Membership, Work
+from skymesh.bus.kafka.group import Group, Membership
+from skymesh.bus.kafka.member import Work
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.bus.kafka.reader import received
@@ -110,9 +112,13 @@ class KafkaBus:
             yield it
 
     def group(
-        self, group: str, topics: Sequence[str], work: Work, membership: Membership | None = None
+        self,
+        group: str,
+        topics: Sequence[str] | re.Pattern[str],
+        work: Work,
+        membership: Membership | None = None,
     ) -> Group:
-        """Return a membership in a group that shares the partitions of topics among its members."""
+        """Return this process's part in a group that shares out the partitions of topics; see `Group`."""
         return Group(self._connection, group, topics, work, membership or Membership())
 
     async def publish(self, outputs: Sequence[Outgoing]) -> None:

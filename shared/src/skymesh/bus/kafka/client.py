@@ -93,7 +93,7 @@ class Cluster:
         """Return a client for single requests."""
         return AIOKafkaClient(**self._access, **self._more)
 
-    async def start(self, client: Client) -> None:
+    async def start(self, client: Client, *, patience_s: float = PATIENCE_S) -> None:
         """Start a client; it is closed again if that fails.
 
         Raises
@@ -104,7 +104,7 @@ class Cluster:
             If no server answers.
         """
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 await (client.bootstrap() if isinstance(client, AIOKafkaClient) else client.start())
         except (KafkaError, OSError) as error:
             await close(client)

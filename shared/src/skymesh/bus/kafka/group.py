@@ -1,24 +1,20 @@
-"""A membership in a group that shares out the partitions of topics among its members."""
+"""A group that shares out the partitions of topics among its members."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-
-from skymesh.bus.kafka.client import close
+from skymesh.bus.kafka.client import PATIENCE_S, close
 from skymesh.bus.kafka.connection import Connection
+from skymesh.bus.kafka.member import Member, Work
 from skymesh.bus.kafka.partition import KafkaPartition
-from skymesh.bus.kafka.reader import AHEAD_BYTES, Reader
-from skymesh.bus.kafka.taking import take
-from skymesh.errors import InvariantError, MeshError
-
-Work = Callable[[KafkaPartition], Awaitable[None]]
-"""What is done with a partition for as long as this member has it; it is cancelled when it goes."""
+from skymesh.bus.kafka.reader import AHEAD_BYTES
+from skymesh.errors import MeshError
 
 
 @dataclass(frozen=True)
@@ -33,7 +29,7 @@ class Membership:
     session_s
         After how long a silence the others get its partitions, in seconds.
     heartbeat_s
-        How often it tells that it is alive, in seconds.
+        How often it tells that it is alive, in seconds; well below the session.
     ahead_bytes
         How much of each partition is fetched ahead at most, in bytes.
     """
@@ -45,12 +41,11 @@ class Membership:
 
 
 class Group:
-    """One process of a group: runs the work of each partition that is its share.
+    """One process in a group: runs the work of each partition that is its share.
 
-    Everything that goes wrong ends it: its partitions are given back, its transactions are taken back, and
-    `run` raises. Nothing that was lost can be held on to that way. After a `TransientError` it is safe to
-    `run` again at once: it joins anew, fences, and reads on from what was committed. The process need not
-    end for that.
+    Whatever goes wrong ends it: its partitions are given back, what it had begun is taken back, and `run`
+    raises. So nothing that was lost is held on to. After a `TransientError` it is safe to `run` again at
+    once: it joins anew, fences, and reads on from what was committed. The process need not end for that.
 
     Parameters
     ----------
@@ -59,7 +54,7 @@ class Group:
     name
         The group.
     topics
-        The topics it reads.
+        The topics it reads, or a pattern of names: then new ones are found within half a minute.
     work
         What to do with a partition.
     membership
@@ -70,16 +65,16 @@ class Group:
         self,
         connection: Connection,
         name: str,
-        topics: Sequence[str],
+        topics: Sequence[str] | re.Pattern[str],
         work: Work,
         membership: Membership,
     ) -> None:
         self.name = name
         self._connection = connection
-        self._topics = tuple(topics)
+        self._topics = topics
         self._work = work
         self._membership = membership
-        self._member: _Member | None = None
+        self._member: Member | None = None
 
     @property
     def partitions(self) -> tuple[KafkaPartition, ...]:
@@ -92,7 +87,7 @@ class Group:
         Parameters
         ----------
         stop
-            Tells to stop; the work of each partition sees it too and returns when its batch is done.
+            Tells to stop; the work of each partition sees it too, and returns when its batch is done.
         grace_s
             How long that may take, in seconds; then the work is cancelled, and what is not committed stays
             undone.
@@ -101,39 +96,56 @@ class Group:
         ------
         TransientError
             If a service is away, or another process has taken over.
+        InvariantError
+            If a topic is not there, has vanished or was made anew, or records are gone unread.
         MeshError
-            What else ended the work of a partition or the reading of a topic.
+            What else ended the work of a partition.
         """
-        counts = dict(await self._connection.topics.counts(self._topics))
         consumer = self._connection.cluster.consumer(**self._options())
-        member = self._member = _Member(
-            self._connection, self.name, {name: counts[name] for name in self._topics}, self._work, consumer,
-            self._membership,
+        member = Member(
+            self._connection, self.name, self._work, consumer,
+            transaction_s=self._membership.session_s / 2, ahead_bytes=self._membership.ahead_bytes,
         )  # fmt: skip
-        consumer.subscribe(self._topics, listener=member)
-        reading: asyncio.Future[None] | None = None
+        going = [asyncio.ensure_future(each) for each in (self._go(member), stop.wait())]
+        self._member = member
         try:
-            await self._connection.cluster.start(consumer)
-            reading = asyncio.ensure_future(member.reader.run())
-            stopping = asyncio.ensure_future(stop.wait())
-            try:
-                ends: list[asyncio.Future[Any]] = [reading, stopping, member.failure]
-                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                stopping.cancel()
-            _raise_first(reading, member.failure)
+            ends: list[asyncio.Future[Any]] = [*going, member.failure]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            _raise_first(going[0], member.failure)
             await member.finish(grace_s)
             _raise_first(member.failure)
         finally:
-            await member.give_back()
-            if reading is not None:
-                reading.cancel()
+            await member.leave()
+            for task in going:
+                task.cancel()
                 with suppress(asyncio.CancelledError, MeshError):
-                    await reading
-            # It leaves the group, so that the others need not wait for its silence.
+                    await task
+            # The group is told, so that the others need not wait for the end of the session.
             await close(consumer)
             await member.bury()
             self._member = None
+
+    async def _go(self, member: Member) -> None:
+        """Join, read and watch the topics, until cancelled."""
+        patience_s = PATIENCE_S + self._membership.session_s
+        if isinstance(self._topics, re.Pattern):
+            member.consumer.subscribe(pattern=self._topics.pattern, listener=member)
+            await self._connection.cluster.start(member.consumer, patience_s=patience_s)
+            await member.reader.run()
+            return
+        there = await self._connection.topics.found(self._topics)
+        member.consumer.subscribe(list(self._topics), listener=member)
+        await self._connection.cluster.start(member.consumer, patience_s=patience_s)
+        watching = asyncio.ensure_future(self._connection.topics.watch(there))
+        reading = asyncio.ensure_future(member.reader.run())
+        try:
+            await asyncio.wait([watching, reading], return_when=asyncio.FIRST_COMPLETED)
+            _raise_first(watching, reading)
+        finally:
+            for task in (watching, reading):
+                task.cancel()
+                with suppress(asyncio.CancelledError, MeshError):
+                    await task
 
     def _options(self) -> dict[str, Any]:
         return {
@@ -144,95 +156,7 @@ class Group:
         }
 
 
-class _Member(ConsumerRebalanceListener):
-    """What one membership has, from joining to leaving.
-
-    The two callbacks come in turns, never at once. They stay far below the session's time-out: what takes
-    longer goes on in a task for each partition, which begins by taking it.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        group: str,
-        counts: Mapping[str, int],
-        work: Work,
-        consumer: AIOKafkaConsumer,
-        membership: Membership,
-    ) -> None:
-        self._connection = connection
-        self._group = group
-        self._counts = counts
-        self._work = work
-        self._consumer = consumer
-        self._transaction_s = membership.session_s / 2
-        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
-        self._ending: set[asyncio.Task[None]] = set()
-        self.reader = Reader(consumer, ahead_bytes=membership.ahead_bytes)
-        self.partitions: dict[TopicPartition, KafkaPartition] = {}
-        self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Begin with partitions. Nothing is fetched of them before they were taken."""
-        for place in assigned:
-            self._consumer.pause(place)
-            # Any position will do until it is taken; without one the client looks for it by itself.
-            self._consumer.seek(place, 0)
-            self._tasks[place] = asyncio.ensure_future(self._own(place))
-        self._check_counts()
-
-    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:  # noqa: ARG002
-        """End with all partitions: whatever was read of them is of no use any more."""
-        await self.give_back()
-
-    async def give_back(self) -> None:
-        """Have no partition any more: let open transactions end, stop publishing, cancel the work.
-
-        The work itself is not waited for: it may wait for something that waits for this.
-        """
-        partitions, self.partitions = self.partitions, {}
-        tasks, self._tasks = self._tasks, {}
-        for partition in partitions.values():
-            partition.lose()
-        await asyncio.gather(*(each.end(transaction_s=self._transaction_s) for each in partitions.values()))
-        for task in tasks.values():
-            task.cancel()
-            self._ending.add(task)
-
-    async def finish(self, grace_s: float) -> None:
-        """Wait until the work of all partitions has returned by itself, or the time is over."""
-        if self._tasks:
-            await asyncio.wait([*self._tasks.values()], timeout=grace_s)
-
-    async def bury(self) -> None:
-        """Wait for work that was cancelled."""
-        if self._ending:
-            await asyncio.wait(self._ending)
-
-    async def _own(self, place: TopicPartition) -> None:
-        try:
-            partition = await take(self._connection, self._group, place, self._consumer, self.reader)
-            self.partitions[place] = partition
-            await self._work(partition)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the membership
-            # What fails because the partition has gone is no failure.
-            if self._tasks.get(place) is asyncio.current_task():
-                self._fail(error)
-
-    def _check_counts(self) -> None:
-        for topic, count in self._counts.items():
-            found = len(self._consumer.partitions_for_topic(topic) or ())
-            if found != count:
-                self._fail(InvariantError(f"has {found} partitions now, not {count}", where=topic))
-
-    def _fail(self, error: BaseException) -> None:
-        if not self.failure.done():
-            self.failure.set_exception(error)
-
-
-def _raise_first(*ended: asyncio.Future[None]) -> None:
+def _raise_first(*ended: asyncio.Future[Any]) -> None:
     for each in ended:
         if each.done():
             each.result()

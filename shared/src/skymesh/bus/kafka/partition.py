@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from skymesh.bus.bus import Outgoing, Received, Slice
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.bus.kafka.reader import Feed, Reader
-from skymesh.errors import BrokerUnavailableError
+from skymesh.errors import BrokerUnavailableError, MeshError
 
 _FILL_S = 0.05
 """How long a batch that could be larger is waited for while there is more to read."""
@@ -81,21 +81,24 @@ class KafkaPartition:
         lost = BrokerUnavailableError("this reader has lost the partition", where=self._name)
         self._reader.detach(self._feed, lost)
 
-    async def end(self, *, transaction_s: float) -> None:
-        """Lose the partition, and let go of what publishes for it.
+    def fail(self, ended: asyncio.Future[None]) -> None:
+        """Fail from now on with what something has ended with that this depends on."""
+        if not ended.cancelled() and isinstance(error := ended.exception(), MeshError):
+            self._feed.fail(error)
 
-        Parameters
-        ----------
-        transaction_s
-            How long an open transaction may take to its end; then it is left to whoever comes next.
-        """
+    async def settle(self, limit_s: float) -> None:
+        """Wait until an open transaction has ended, up to `limit_s` seconds."""
+        if self._transaction is not None:
+            await asyncio.wait([self._transaction], timeout=limit_s)
+
+    async def end(self) -> None:
+        """Lose the partition, and stop what publishes for it: what is open ends with who takes it next."""
         self.lose()
         if self._transaction is not None:
-            await asyncio.wait([self._transaction], timeout=transaction_s)
-            if self._transaction.done() and not self._transaction.cancelled():
+            self._transaction.cancel()
+            await asyncio.wait([self._transaction])
+            if not self._transaction.cancelled():
                 self._transaction.exception()
-            else:
-                self._transaction.cancel()
         await self._publisher.stop()
 
     async def _commit(self, end: int, outputs: Sequence[Outgoing]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Sequence
 
@@ -12,7 +11,6 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    UnknownTopicOrPartitionError,
 )
 
 from skymesh.bus.bus import Received
@@ -22,7 +20,6 @@ from skymesh.errors import MeshError
 AHEAD_BYTES = 16 << 20
 """How much of a partition is held at most, in bytes, before no more is fetched; one fetch may exceed it."""
 _TURN_MS = 100
-_MISSING_S = 5.0
 
 
 class Feed:
@@ -129,7 +126,6 @@ class Reader:
         self._consumer = consumer
         self._ahead_bytes = ahead_bytes
         self._feeds: dict[TopicPartition, Feed] = {}
-        self._missing_since: dict[str, float] = {}
 
     def attach(self, place: TopicPartition, offset: int) -> Feed:
         """Begin to read a partition that is assigned, at an offset: nothing read before counts."""
@@ -175,7 +171,6 @@ class Reader:
         for place, records in found.items():
             if place in self._feeds:
                 self._feeds[place].add([received(record) for record in records])
-        self._look_for_topics()
         assigned = self._consumer.assignment()
         for place, feed in self._feeds.items():
             if place in assigned:
@@ -183,15 +178,6 @@ class Reader:
                 feed.end = self._consumer.highwater(place)
                 feed.position = _position(self._consumer, place, feed.position)
                 self._balance(feed)
-
-    def _look_for_topics(self) -> None:
-        """Find out whether a topic has vanished: the client goes on asking for it in silence."""
-        now = time.monotonic()
-        for topic in {place.topic for place in self._feeds}:
-            if self._consumer.partitions_for_topic(topic):
-                self._missing_since.pop(topic, None)
-            elif now - self._missing_since.setdefault(topic, now) > _MISSING_S:
-                raise UnknownTopicOrPartitionError(topic)
 
     def _balance(self, feed: Feed) -> None:
         is_paused = feed.place in self._consumer.paused()

@@ -50,17 +50,22 @@ async def take(
 @asynccontextmanager
 async def taken(connection: Connection, group: str, place: TopicPartition) -> AsyncIterator[KafkaPartition]:
     """Have a partition for a while, with a consumer of its own."""
+    there = await connection.topics.found([place.topic])
     async with connection.cluster.consuming() as consumer:
         consumer.assign([place])
         consumer.pause(place)
         reader = Reader(consumer)
         partition = await take(connection, group, place, consumer, reader)
-        reading = asyncio.ensure_future(reader.run())
+        tasks = [asyncio.ensure_future(each) for each in (reader.run(), connection.topics.watch(there))]
+        for task in tasks:
+            task.add_done_callback(partition.fail)
         try:
             yield partition
         finally:
-            await partition.end(transaction_s=TRANSACTION_S)
-            reading.cancel()
-            # What it failed with, the partition's reader was told.
-            with suppress(asyncio.CancelledError, MeshError):
-                await reading
+            await partition.settle(TRANSACTION_S)
+            await partition.end()
+            for task in tasks:
+                task.cancel()
+                # What it failed with, the partition's reader was told.
+                with suppress(asyncio.CancelledError, MeshError):
+                    await task

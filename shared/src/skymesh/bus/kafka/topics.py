@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -17,11 +19,12 @@ from aiokafka.errors import (
 
 from skymesh.bus.kafka.client import patiently
 from skymesh.bus.kafka.protocol import Described
-from skymesh.errors import InvariantError, SettingsError
+from skymesh.errors import BrokerUnavailableError, InvariantError, SettingsError
 
 WEEK_MS = 7 * 24 * 3600 * 1000
 _MOST_REPLICAS = 3
 _FOR_EVER = -1
+_WATCH_S = 5.0
 
 
 class Topic(NamedTuple):
@@ -127,6 +130,41 @@ class Topics:
         for name in wanted - self._counts.keys():
             raise InvariantError("there is no such topic", where=name)
         return self._counts
+
+    async def found(self, names: Sequence[str]) -> dict[str, Found]:
+        """Return topics that must be there.
+
+        Raises
+        ------
+        InvariantError
+            If one is not.
+        """
+        there = await self.find(names)
+        for name in names:
+            if name not in there:
+                raise InvariantError("there is no such topic", where=name)
+        return there
+
+    async def watch(self, there: Mapping[str, Found]) -> None:
+        """Look again and again whether topics are what they were, until cancelled.
+
+        To the client a topic that has vanished is one that has nothing to read, and one that was made anew
+        is the old one.
+
+        Raises
+        ------
+        InvariantError
+            If one has vanished, was made anew, or has another number of partitions.
+        """
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            with suppress(BrokerUnavailableError):
+                for name, topic in (await self.found([*there])).items():
+                    if topic.id != there[name].id:
+                        raise InvariantError("was made anew while it was read", where=name)
+                    if topic.partitions != there[name].partitions:
+                        problem = f"has {topic.partitions} partitions now, had {there[name].partitions}"
+                        raise InvariantError(problem, where=name)
 
     async def create(self, topics: Sequence[Topic]) -> None:
         """Make topics, with as many replicas as there are brokers, three at most; not those that are there.

@@ -1,0 +1,206 @@
+"""A live mesh on real servers, its services as processes that a test starts, stops and kills."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+import uuid
+from pathlib import Path
+
+from support.jvm_server import wait_until
+from support.mesh import with_path
+from support.published import repeated
+
+TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
+READY_S = 60
+DRAINED_S = 120
+STOP_S = 40
+
+
+class Service:
+    """One process of a tier.
+
+    Parameters
+    ----------
+    mesh
+        Its mesh.
+    tier
+        What it serves.
+    log
+        Where its output goes.
+    settings
+        Further settings of this process.
+    code
+        Python that serves the tier in another way, for tests that strike inside.
+    """
+
+    def __init__(self, mesh, tier, log, settings=None, code=""):
+        self.tier = tier
+        self.log = log
+        command = [sys.executable, *(["-c", code] if code else ["-m", f"skymesh_{tier}"])]
+        environment = {**mesh.environment, **(settings or {})}
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
+
+    @property
+    def is_alive(self):
+        return self.process.poll() is None
+
+    @property
+    def port(self):
+        found = re.search(r'"port": (\d+)', self.log.read_text())
+        return int(found[1]) if found else None
+
+    def get(self, path):
+        """Return status and text of an answer; (0, "") before there is one."""
+        if self.port is None:
+            return 0, ""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metric(self, name, **labels):
+        """Return the sum of a metric over all series with these labels."""
+        total = 0.0
+        for line in self.get("/metrics")[1].splitlines():
+            named = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+            if named and all(f'{key}="{value}"' in (named[1] or "") for key, value in labels.items()):
+                total += float(named[2])
+        return total
+
+    def wait_ready(self):
+        wait_until(lambda: not self.is_alive or self.get("/ready")[0] == 200, f"{self.tier} ready", READY_S)
+        assert self.is_alive, self.log.read_text()
+
+    def signal(self, number):
+        if self.is_alive:
+            os.kill(self.process.pid, number)
+
+    def kill(self):
+        """Kill it as if its machine had lost power."""
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        """Tell it to stop; return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(STOP_S)
+
+
+class LiveMesh:
+    """A mesh with names of its own, so that tests share the servers.
+
+    Parameters
+    ----------
+    folder
+        For logs and the files of outlets.
+    kafka, cassandra
+        Addresses of the servers.
+    partitions
+        Of every topic.
+    settings
+        Further settings of all services.
+    """
+
+    def __init__(self, folder: Path, kafka, cassandra, *, partitions=3, **settings):
+        name = f"t{uuid.uuid4().hex[:12]}"
+        self.folder = folder
+        self.url = f"cassandra://{cassandra}/{name}"
+        self.own = {
+            "SKYMESH_KAFKA": kafka,
+            "SKYMESH_STORE": self.url,
+            "SKYMESH_MESH": name,
+            "SKYMESH_PARTITIONS": str(partitions),
+            "SKYMESH_OUTLET_FOLDER": str(folder / "told"),
+            **settings,
+        }
+        self.environment = {**with_path(), **self.own}
+        self.services: list[Service] = []
+        self._started = 0
+
+    def __enter__(self):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.run("store", "init")
+        return self
+
+    def __exit__(self, *error):
+        for service in self.services:
+            service.signal(signal.SIGCONT)
+            service.kill()
+
+    def run(self, *arguments, code=0):
+        """Run a command on this mesh; return what it wrote to standard output."""
+        command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    def start(self, *tiers, code="", **settings):
+        """Start services; return them."""
+        started = []
+        for tier in tiers:
+            self._started += 1
+            log = self.folder / f"{tier}-{self._started}.log"
+            started.append(Service(self, tier, log, settings, code))
+        self.services += started
+        return started
+
+    def start_all(self):
+        """Start one service of every tier and wait until they are ready."""
+        for service in self.start(*TIERS):
+            service.wait_ready()
+
+    def of(self, tier):
+        """Return the living services of a tier."""
+        return [service for service in self.services if service.tier == tier and service.is_alive]
+
+    def publish(self, *paths, survey="ztf"):
+        """Publish packets."""
+        return self.run("publish", "--survey", survey, *(a for path in paths for a in ("--alerts", path)))
+
+    def deploy(self, job):
+        """Deploy a job; return the id of its run."""
+        return re.search(r"run:([0-9a-f]{32})", self.run("deploy", job))[1]
+
+    def wait_drained(self, limit_s=DRAINED_S):
+        """Wait until nothing is in flight any more."""
+        wait_until(lambda: self.audit(is_checked=False)["inflight"] == 0, "all is through", limit_s)
+
+    def audit(self, run="", *, is_checked=True, is_final=False):
+        """Return what an audit says; a hole fails, unless told not to look."""
+        arguments = ["audit", "--store", self.url, "--json", *(["--run", run] if run else [])]
+        command = [sys.executable, "-m", "skymesh_local", *arguments, *(["--final"] if is_final else [])]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.stdout, done.stderr
+        told = json.loads(done.stdout)
+        assert not is_checked or (done.returncode == 0 and told["balanced"]), told["holes"]
+        return told
+
+    def repeated(self):
+        """Return what stands more than once in any topic, by kind of record."""
+        return self.here(lambda: repeated(self.url))
+
+    def here(self, work):
+        """Do something in this process, with the settings of the mesh in the environment."""
+        before = dict(os.environ)
+        os.environ.update(self.own)
+        try:
+            return asyncio.run(work())
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
