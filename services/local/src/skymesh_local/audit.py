@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skymesh.codecs import wire
-from skymesh.model.execution import JournalEntry
+from skymesh.jobs.pools import named_pools
+from skymesh.model.execution import JournalEntry, service_of
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
-from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
 from skymesh_local.app import Embedded
 from skymesh_local.audit_dead import Burials
 from skymesh_local.audit_deliveries import DELIVERERS, audit_deliveries
@@ -27,6 +28,7 @@ from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
+from skymesh_t2.pool import tier_of
 
 READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 _MOST_HOLES = 200
@@ -63,12 +65,17 @@ class Journal:
         return Burials(self.batches)
 
     def of(self, tier: str) -> list[JournalEntry]:
-        """Return the entries of a tier."""
-        return [entry for entry in self.entries if entry.tier == tier]
+        """Return the entries of a tier, for T2 those of all its pools."""
+        return [entry for entry in self.entries if entry.service == tier]
 
     def waiting(self, tier: str) -> int:
-        """Return how many records a tier has not completed."""
-        return sum(count for (name, _), count in self.left.items() if name == tier)
+        """Return how many records a tier, in all its pools, has not completed."""
+        return sum(count for (name, _), count in self.left.items() if service_of(name) == tier)
+
+    @property
+    def tiers(self) -> frozenset[str]:
+        """The tiers that read, each pool of T2 a tier of its own."""
+        return frozenset(name for name, _ in self.completed)
 
     @property
     def inflight(self) -> int:
@@ -162,10 +169,17 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
 
 
 def _readers(job: JobRecord | None) -> dict[str, str]:
-    """Return the tiers of a run with what they read; of each outlet that the job names, the deliverer."""
-    channels = job.resolved["channels"].values() if job else ()
+    """Return the tiers of a run with what they read.
+
+    Beside the usual ones those are the T2 of each pool that the job names, if it has one of its own, and
+    the deliverer of each outlet.
+    """
+    if job is None:
+        return READS
+    channels = job.resolved["channels"].values()
     told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
-    return READS | {f"{DELIVERERS}{target}": INTENTS for target in told}
+    pools = {tier_of(pool): states_of(pool) for pool in named_pools(job.resolved)}
+    return READS | pools | {f"{DELIVERERS}{target}": INTENTS for target in told}
 
 
 async def _journal(embedded: Embedded, run: Run, job: JobRecord | None) -> Journal:

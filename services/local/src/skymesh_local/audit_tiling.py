@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from skymesh.jobs.pools import pools_of
 from skymesh.jobs.reactions import VIEW
-from skymesh.model.execution import JournalEntry, count_lines, journal_id
+from skymesh.model.execution import JournalEntry, count_lines, journal_id, service_of
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run
 from skymesh_local.audit_deliveries import DELIVERERS
+from skymesh_t2.pool import TIER, tier_of
 
 if TYPE_CHECKING:
     from skymesh_local.audit import Journal, Reader
@@ -35,20 +37,33 @@ def audit_tiling(run: Run, job: JobRecord | None, journal: Journal) -> list[str]
         batches = [entry for entry in journal.batches if (entry.tier, entry.partition) == reader]
         holes += _gaps(f"{reader[0]} of partition {reader[1]}", _ranges(batches), 0, completed)
         if job is not None:
-            holes += _unit_holes(run, units_of(reader[0], job.resolved), batches, reader, journal)
+            holes += _unit_holes(
+                run, units_of(reader[0], job.resolved, journal.tiers), batches, reader, journal
+            )
     holes += _intake_holes(journal)
     return holes
 
 
-def units_of(tier: str, resolved: Mapping[str, Any]) -> set[_Unit]:
-    """Return the units of a job that a tier journals."""
+def units_of(tier: str, resolved: Mapping[str, Any], tiers: Collection[str]) -> set[_Unit]:
+    """Return the units of a job that a tier journals.
+
+    Parameters
+    ----------
+    tier, resolved
+        Which.
+    tiers
+        All tiers that read: where a pool has no T2 of its own, the one T2 runs its units too.
+    """
+    if service_of(tier) == TIER:
+        pools = pools_of(resolved)
+        runs_in = {(c, name): tier_of(pool) for c, of in pools.items() for name, pool in of.items()}
+        return {unit for unit, own in runs_in.items() if (own if own in tiers else TIER) == tier}
     units: set[_Unit] = {("", "register")} if tier == "t0" else set()
     for channel, spec in resolved["channels"].items():
         reactions = spec.get("react", {})
         names = {
             "t0": ["filter"],
             "t1": ["combine"],
-            "t2": [*spec["analyse"]],
             "t3": [VIEW, *reactions],
         }.get(tier)
         if names is None:
