@@ -13,6 +13,7 @@ from skymesh.bus.sqlite import SqliteBus
 from skymesh.codecs.confluent import Schemas, SchemaSource
 from skymesh.codecs.schema_registry import SchemaRegistry
 from skymesh.jobs.deployed import Deployed
+from skymesh.model.run import Run
 from skymesh.runtime.execute import Executor, InProcessExecutor
 from skymesh.runtime.jobs import OneJob
 from skymesh.runtime.loop import TierLoop, with_retries
@@ -25,6 +26,7 @@ from skymesh.store.sqlite import SqliteStore
 from skymesh.surveys import registry
 from skymesh_deliver.file_outlet import FileOutlet
 from skymesh_deliver.tier import Deliver
+from skymesh_local.find import newest_epoch
 from skymesh_local.settings import REGISTRY_VARIABLE, SchemaSettings, folder_variable
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
@@ -44,6 +46,13 @@ class Embedded:
     store: SqliteStore
     bus: SqliteBus
     file: SqliteFile
+
+    async def context(self, run: Run) -> Context:
+        """Return whose work the tiers of a run do; of a live log that is replayed, with its markers."""
+        epoch = await newest_epoch(self.store, run.log)
+        if epoch is None:
+            return Context(run.log, run.id)
+        return Context(run.log, run.id, epoch.number, is_marked=True)
 
     async def close(self) -> None:
         """Close the file."""

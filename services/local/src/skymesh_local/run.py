@@ -25,12 +25,13 @@ from skymesh_ingest.reading import Container, Unreadable
 from skymesh_local.app import Embedded, open_embedded, run_tiers, schemas_of
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
+from skymesh_local.mesh import store_path
 from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
 from skymesh_local.replay import copy_account, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
-from skymesh_local.settings import OUT, STORE_NAME, RunSettings, store_path
+from skymesh_local.settings import OUT, STORE_NAME, RunSettings
 from skymesh_local.spool import SpooledViews
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")

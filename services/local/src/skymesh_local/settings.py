@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skymesh.errors import SettingsError
 from skymesh.runtime.loop import BATCH_RECORDS
 
 OUT = Path("skymesh-out")
@@ -85,20 +84,6 @@ class RunSettings:
     workers: int = 1
     batch_records: int = BATCH_RECORDS
     schemas: SchemaSettings = SchemaSettings()
-
-
-def store_path(url: str) -> Path:
-    """Return the file of an embedded store.
-
-    Raises
-    ------
-    SettingsError
-        If the URL is of another kind.
-    """
-    scheme, _, path = url.partition(":")
-    if scheme != "sqlite" or not path:
-        raise SettingsError("a store of the embedded mesh is given as sqlite:PATH", where=url)
-    return Path(path)
 
 
 def log_level() -> str:
