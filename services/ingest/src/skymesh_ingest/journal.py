@@ -14,7 +14,10 @@ PUBLISHED, DEAD = "published", "dead"
 
 
 def shaping_entry(
-    run: Digest, first: int, heads: Sequence[AlertHead], dead: Sequence[DeadLetter] = ()
+    run: Digest,
+    place: tuple[int, int, int],
+    heads: Sequence[AlertHead],
+    dead: Sequence[DeadLetter] = (),
 ) -> JournalEntry:
     """Return the entry for a range of a log.
 
@@ -22,8 +25,8 @@ def shaping_entry(
     ----------
     run
         The run whose journal it is for.
-    first
-        Offset of the first alert.
+    place
+        Partition of the log, first offset and the one behind the last.
     heads
         The alerts, in the order of the log.
     dead
@@ -31,5 +34,5 @@ def shaping_entry(
     """
     lines = [Line(text_id("alert", head.id), head.stock, (str(head.source),), PUBLISHED) for head in heads]
     lines += [Line(f"{letter.source}#{letter.index}", "", (), DEAD, letter.reason) for letter in dead]
-    journalist = Journalist(run, "ingest", 0, first, first + len(heads))
+    journalist = Journalist(run, "ingest", *place)
     return journalist.entry("", "shape", None, lines, Stopwatch().started_utc, 0.0)

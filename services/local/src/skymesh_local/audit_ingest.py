@@ -13,8 +13,9 @@ from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.provenance.journal import BATCH, DEAD
 from skymesh.runtime.tier import Context
 from skymesh_local.audit_journal import INGEST, Range, unsunk
-from skymesh_local.audit_log import Registry, StreamPlace, iter_alerts, place_of
+from skymesh_local.audit_log import Registry
 from skymesh_local.audit_tiling import entry_holes, gaps
+from skymesh_local.log import StreamPlace, iter_alerts, place_of
 from skymesh_local.mesh import Mesh
 
 _PUBLISHED = "published"

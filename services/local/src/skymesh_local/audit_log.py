@@ -10,27 +10,21 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from skymesh.codecs import wire
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Alert, Arrival, Source
-from skymesh.model.deployment import LogRecord, Marker, PlacedMarker
+from skymesh.model.deployment import Marker, PlacedMarker
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
-from skymesh.model.run import Run
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS
 from skymesh.store.store import Store
 from skymesh_local.audit_journal import Journal, buried_in
+from skymesh_local.log import Logged, StreamPlace, decoded, place_of
 from skymesh_local.mesh import Mesh
 
 _AT_ONCE = 32
-
-StreamPlace = tuple[str, int]
-"""A topic of a survey's stream, and a partition of it."""
-Logged = LogRecord | None
-"""A record of the log; None if it is none."""
 
 
 @dataclass
@@ -61,35 +55,6 @@ class Registry:
     strange: Counter[str] = field(default_factory=Counter)
     expired: dict[int, int] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
-
-
-def place_of(source: Source) -> tuple[StreamPlace, int]:
-    """Return topic, partition and offset of the message that a packet came in.
-
-    Several packets of one message are numbered within ``topic/partition#offset``.
-    """
-    name, _, offset = source.name.partition("#")
-    topic, _, partition = name.rpartition("/")
-    place = (topic, int(partition)) if partition.isdigit() else (source.name, -1)
-    return place, int(offset) if offset.isdigit() else source.index
-
-
-async def iter_alerts(mesh: Mesh, run: Run) -> AsyncIterator[Alert]:
-    """Yield the alerts of the log of a finite source."""
-    topic = (await mesh.context(run)).topic(ALERTS)
-    for partition in range(await mesh.bus.partitions(topic)):
-        async for records in mesh.bus.iter_from(topic, partition, 0):
-            for record in await resolved(mesh.store, records):
-                alert = _decoded(record.value)
-                if isinstance(alert, Alert):
-                    yield alert
-
-
-def _decoded(value: bytes) -> Logged:
-    try:
-        return wire.decode(value, LogRecord)  # type: ignore[arg-type]  # a union, not one class
-    except (msgspec.MsgspecError, ValueError):
-        return None
 
 
 async def audit_log(
@@ -174,7 +139,7 @@ class _Walk:
         await self._expired()
         async for received in bus.iter_from(topic, self._partition, self._first):
             part = [
-                (self._journal.context.at(self._partition, each.offset), _decoded(each.value))
+                (self._journal.context.at(self._partition, each.offset), decoded(each.value))
                 for each in await resolved(self._mesh.store, received)
             ]
             below = [record for position, record in part if position.offset < self._cut]
