@@ -14,10 +14,9 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-from skymesh.runtime.live import live_mesh
-from skymesh_local.digests import run_digests
 from support.jvm_server import wait_until
 from support.mesh import with_path
+from support.published import repeated
 
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
 READY_S = 60
@@ -192,21 +191,16 @@ class LiveMesh:
         assert not is_checked or (done.returncode == 0 and told["balanced"]), told["holes"]
         return told
 
-    def digests(self, run):
-        """Return the two digests of a run, as text."""
+    def repeated(self):
+        """Return what stands more than once in any topic, by kind of record."""
+        return self.here(lambda: repeated(self.url))
 
-        async def work():
-            async with live_mesh(self.url) as mesh:
-                return [digest.hex() for digest in await run_digests(mesh.store, bytes.fromhex(run))]
-
-        return _with_environment(self.own, work)
-
-
-def _with_environment(own, work):
-    before = dict(os.environ)
-    os.environ.update(own)
-    try:
-        return asyncio.run(work())
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    def here(self, work):
+        """Do something in this process, with the settings of the mesh in the environment."""
+        before = dict(os.environ)
+        os.environ.update(self.own)
+        try:
+            return asyncio.run(work())
+        finally:
+            os.environ.clear()
+            os.environ.update(before)

@@ -56,14 +56,19 @@ class Mesh(NamedTuple):
                 handled += count
         return handled
 
-    async def raw(self, record, *, partition=0) -> list[Received]:
-        """Return the records of a topic as they travel."""
+    async def raw(self, record) -> list[Received]:
+        """Return the records of a topic as they travel, partition by partition."""
         topic = LIVE.topic(record)
-        return [each async for part in self.bus.iter_from(topic, partition, 0) for each in part]
+        return [
+            each
+            for number in range(await self.bus.partitions(topic))
+            async for part in self.bus.iter_from(topic, number, 0)
+            for each in part
+        ]
 
-    async def values(self, record, kind, *, partition=0):
+    async def values(self, record, kind):
         """Return the records of a topic, references followed, decoded."""
-        records = await resolved(self.store, await self.raw(record, partition=partition))
+        records = await resolved(self.store, await self.raw(record))
         return [wire.decode(each.value, kind) for each in records]
 
     async def journal(self):

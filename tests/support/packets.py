@@ -21,12 +21,10 @@ from skymesh.model.alert import Alert
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
 from skymesh.model.run import DeadLetter
-from skymesh.runtime.tier import Batch, Context
-from skymesh.store.store import Found
 from skymesh.surveys.survey import Shaped
 from skymesh.surveys.ztf.packet_schema import HISTORY_FIELDS, PACKET_SCHEMA, PACKET_VERSION, write_packet
 from skymesh_ingest.reading import Container, Unreadable, read_packets
-from skymesh_ingest.tier import Ingest
+from skymesh_ingest.shaping import shape_packets
 
 JD = 2459500.75
 """The default time of a triggering detection: d, UTC, start of the exposure; in October 2021."""
@@ -218,12 +216,10 @@ def ingested(
     data: bytes, name: str = "synthetic.avro", schemas: Schemas | None = None
 ) -> list[Alert | DeadLetter]:
     """Return what ingest makes of every record of a container or message, in order."""
-    tier = Ingest(Context(Digest(bytes(16))))
     made: list[Alert | DeadLetter] = []
-    for offset, item in enumerate(read_packets(Container(name, data), schemas or Schemas())):
-        outcome = tier.process(Batch(0, offset, offset + 1, (offset,), (0,), (item,)), Found())
-        made += [publication.value for publication in outcome.records]
-        made += outcome.dead
+    for item in read_packets(Container(name, data), schemas or Schemas()):
+        shaped = shape_packets([item], Digest(bytes(16)))
+        made += [*shaped.alerts, *shaped.dead]
     return made
 
 

@@ -82,19 +82,15 @@ from skymesh.jobs.spec import JobSpec
 from skymesh.surveys import registry
 from skymesh.units import DataPoints
 from skymesh_ingest.reading import Container, read_packets
-from skymesh_ingest.tier import Ingest
-from skymesh.runtime.tier import Batch, Context
-from skymesh.store.store import Found
+from skymesh_ingest.shaping import shape_packets
 from skymesh_t1.muxing import mux
 from skymesh_t2.units.difference_flux import DifferenceFlux
 from skymesh_t2.units.fast_decliner import FastDecliner
 from skymesh_t2.units.light_curve_summary import LightCurveSummary
 
 def ingest(name, path):
-    packets = tuple(read_packets(Container(name, pathlib.Path(path).read_bytes())))
-    batch = Batch(0, 0, len(packets), tuple(range(len(packets))), (0,) * len(packets), packets)
-    outcome = Ingest(Context(bytes(16))).process(batch, Found())
-    return [publication.value for publication in outcome.records], outcome.dead
+    made = shape_packets(read_packets(Container(name, pathlib.Path(path).read_bytes())), bytes(16))
+    return made.alerts, made.dead
 
 (alert,), (letter,) = ingest("argus.avro", sys.argv[1])
 (ztf,), _ = ingest("ztf.avro", sys.argv[2])

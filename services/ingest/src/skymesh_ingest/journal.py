@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from skymesh.model.alert import AlertHead
+from skymesh.model.alert import Alert, AlertHead
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import DeadLetter
-from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.provenance.journal import DEAD, Journalist, Stopwatch
 
-PUBLISHED, DEAD = "published", "dead"
+SHAPE = "shape"
+"""Instance of the entries that tell what became of each packet."""
+
+PUBLISHED = "published"
 
 
 def shaping_entry(
@@ -19,7 +22,7 @@ def shaping_entry(
     heads: Sequence[AlertHead],
     dead: Sequence[DeadLetter] = (),
 ) -> JournalEntry:
-    """Return the entry for a range of a log.
+    """Return the entry for a range of a log that was made from files.
 
     Parameters
     ----------
@@ -32,7 +35,11 @@ def shaping_entry(
     dead
         What could not be read; told once, in the last entry of a log.
     """
-    lines = [Line(text_id("alert", head.id), head.stock, (str(head.source),), PUBLISHED) for head in heads]
-    lines += [Line(f"{letter.source}#{letter.index}", "", (), DEAD, letter.reason) for letter in dead]
     journalist = Journalist(run, "ingest", *place)
-    return journalist.entry("", "shape", None, lines, Stopwatch().started_utc, 0.0)
+    return journalist.entry("", SHAPE, None, shaping_lines(heads, dead), Stopwatch().started_utc, 0.0)
+
+
+def shaping_lines(heads: Sequence[Alert | AlertHead], dead: Sequence[DeadLetter]) -> list[Line]:
+    """Return a line for each packet: the alert that it became, or why it is dead."""
+    lines = [Line(text_id("alert", head.id), head.stock, (str(head.source),), PUBLISHED) for head in heads]
+    return lines + [Line(letter.place, "", (), DEAD, letter.reason) for letter in dead]

@@ -1,67 +1,78 @@
-"""The decisions of ingest: which records become alerts, and which are dead."""
+"""The decisions of ingest: which records of a survey's stream become alerts, and which are dead."""
 
 from __future__ import annotations
 
-from skymesh.errors import InvalidDataPointError, PacketError
-from skymesh.model.alert import Cutouts
-from skymesh.model.run import DeadLetter
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication
+from skymesh.bus.bus import Received
+from skymesh.codecs.confluent import Schemas
+from skymesh.model.execution import JournalEntry
+from skymesh.model.run import Original
+from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.runtime.dead import attempt_of
+from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ALERTS
 from skymesh.store.store import Found, Keys
-from skymesh.surveys.survey import Shaped
-from skymesh_ingest.reading import Packet, Unreadable
+from skymesh_ingest.journal import SHAPE, shaping_lines
+from skymesh_ingest.message import Message
+from skymesh_ingest.shaping import ShapedPackets
 
 PACKETS = "packets"
 
 
-class Ingest:
-    """Shapes packets into alerts.
+class Ingest(Tier[Message]):
+    """Takes the messages of a survey's stream apart and shapes the packets in them into alerts.
 
     Parameters
     ----------
     context
-        The run for which is read; its dead letters are kept under it.
+        The log.
+    schemas
+        What the schema ids of messages stand for. They are looked up while a batch is decided on: as
+        long as nobody can say what an id means, nothing is committed.
+    keeps_packets
+        Whether every shaped packet is stored, beside what the log and its arrivals hold.
     """
 
     name = "ingest"
     reads = PACKETS
-    record_type = Packet
+    record_type = Message
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, schemas: Schemas, *, keeps_packets: bool = True) -> None:
         self._context = context
+        self._schemas = schemas
+        self._keeps_packets = keeps_packets
 
-    def needs(self, batch: Batch[Packet | Unreadable], found: Found) -> Keys:
+    def decode(self, record: Received, topic: str, partition: int) -> Message:
+        """Return a message with where it was read; what is in it is looked at in `process`."""
+        original = Original(topic, partition, record.offset, record.key)
+        return Message(original, record.value, attempt_of(record))
+
+    def needs(self, batch: Batch[Message], found: Found) -> Keys:
         """Return nothing: packets say it all."""
         return Keys()
 
-    def process(self, batch: Batch[Packet | Unreadable], found: Found) -> Outcome:
+    def process(self, batch: Batch[Message], found: Found) -> Outcome:
         """Publish what can be shaped, with its image stamps shed; the rest is dead, with the reason."""
-        alerts, cutouts, dead = [], [], []
-        for record in batch.records:
-            shaped = _shaped(record)
-            if isinstance(shaped, PacketError):
-                dead.append(self._letter(record, shaped))
-                continue
-            alerts.append(Publication(ALERTS, shaped.alert.stock, shaped.alert))
-            if shaped.cutouts is not None and shaped.alert.cutouts is not None:
-                cutouts.append(Cutouts(shaped.alert.cutouts, shaped.cutouts))
-        return Outcome(documents=tuple(cutouts), records=tuple(alerts), dead=tuple(dead))
-
-    def _letter(self, record: Packet | Unreadable, error: PacketError) -> DeadLetter:
-        source = record.source
-        return DeadLetter(
-            self._context.owner, source.name, source.index, error.code, str(error), bytes(record.payload)
+        watch = Stopwatch()
+        made = ShapedPackets([], [], [])
+        for message in batch.records:
+            made.add(message.shaped(self._schemas, self._context.owner))
+        packets = made.alerts if self._keeps_packets else ()
+        return Outcome(
+            documents=(*made.cutouts, *packets),
+            records=tuple(Publication(ALERTS, alert.stock, alert) for alert in made.alerts),
+            journal=self._journal(batch, made, watch),
+            dead=tuple(made.dead),
         )
 
-
-def _shaped(record: Packet | Unreadable) -> Shaped | PacketError:
-    if isinstance(record, Unreadable):
-        return record.error
-    try:
-        return record.survey.shape(record.record.value, record.source)
-    except PacketError as error:
-        return error
-    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
-        # The schema is the survey's, but a value is of another type than its fields have.
-        problem = f"a value of another type than expected ({' '.join(str(error).split())[:200]})"
-        return InvalidDataPointError(problem)
+    def _journal(
+        self, batch: Batch[Message], made: ShapedPackets, watch: Stopwatch
+    ) -> tuple[JournalEntry, JournalEntry]:
+        source = batch.records[0].original.topic
+        place = (self.name, batch.partition, batch.first, batch.end)
+        journalist = Journalist(self._context.owner, *place, source)
+        lines = shaping_lines(made.alerts, made.dead)
+        counts = {"records": len(batch.records), "read": len(lines)}
+        return (
+            journalist.batch((), watch, counts),
+            journalist.entry("", SHAPE, None, lines, watch.started_utc, watch.seconds()),
+        )

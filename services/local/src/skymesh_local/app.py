@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from skymesh.bus.sqlite import SqliteBus
-from skymesh.codecs.confluent import Schemas, SchemaSource
-from skymesh.codecs.schema_registry import SchemaRegistry
 from skymesh.jobs.deployed import Deployed
 from skymesh.model.run import Run
 from skymesh.runtime.execute import Executor, InProcessExecutor
@@ -23,11 +21,9 @@ from skymesh.runtime.topics import ALERTS, OF_A_RUN
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.recent import RecentArrivals
 from skymesh.store.sqlite import SqliteStore
-from skymesh.surveys import registry
 from skymesh_deliver.file_outlet import FileOutlet
 from skymesh_deliver.tier import Deliver
 from skymesh_local.find import newest_epoch
-from skymesh_local.settings import REGISTRY_VARIABLE, SchemaSettings, folder_variable
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -69,24 +65,6 @@ def open_embedded(path: Path, *, must_exist: bool = False) -> Embedded:
     """
     file = SqliteFile(path, must_exist=must_exist)
     return Embedded(SqliteStore(file), SqliteBus(file), file)
-
-
-def schemas_of(settings: SchemaSettings) -> Schemas:
-    """Return the schemas of messages: from folders, then a registry, then packages of the surveys.
-
-    Raises
-    ------
-    SettingsError
-        If a folder is not there, or the registry's address is none.
-    """
-    sources: list[SchemaSource] = []
-    surveys = registry.framed()
-    sources += [s.schemas_in(settings.folders[s.name]) for s in surveys if s.name in settings.folders]
-    if settings.registry:
-        sources.append(SchemaRegistry(settings.registry))
-    sources += [found for survey in surveys if (found := survey.packaged_schemas()) is not None]
-    folders = " or ".join(folder_variable(survey.name) for survey in surveys)
-    return Schemas(sources, f"set {folders} to a folder, or {REGISTRY_VARIABLE} to an address")
 
 
 def executor_of(workers: int) -> Executor:

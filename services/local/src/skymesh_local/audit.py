@@ -45,10 +45,11 @@ class Audit:
         Which run.
     packets
         read, published, accepted, rejected, duplicate, dead. Where there are some: alerts that were
-        registered ``before`` the run began, and while it was switched ``off``; records that tiers have
-        ``set_aside``.
+        registered ``before`` the run began, and while it was switched ``off``.
     inflight
         Records that some tier has not completed.
+    dead_letters
+        Records that a tier could not handle, by tier.
     holes
         What is not accounted for, one line each.
     notes
@@ -60,6 +61,7 @@ class Audit:
     run: Run
     packets: dict[str, int] = field(default_factory=dict)
     inflight: int = 0
+    dead_letters: dict[str, int] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     digest: str = ""
@@ -74,6 +76,7 @@ class Audit:
             "results_digest": self.results_digest,
             "packets": self.packets,
             "inflight": self.inflight,
+            "dead_letters": self.dead_letters,
             "holes": self.holes[:_MOST_HOLES],
             **({"notes": self.notes} if self.notes else {}),
         }
@@ -95,6 +98,7 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     store = mesh.store
     journal = await collect_journal(mesh, run)
     found.inflight = journal.inflight
+    found.dead_letters = journal.burials.counts()
     job = await store.get(JobRecord, id=run.job)
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
@@ -138,8 +142,6 @@ async def _audit_log(mesh: Mesh, journal: Journal, found: Audit) -> Registry:
         "dead": dead,
         **{name: counts[name] for name in ("before", "off") if counts[name]},
     }
-    if set_aside := sum(1 for _ in journal.buried()):
-        found.packets["set_aside"] = set_aside
     return registry
 
 
@@ -153,11 +155,10 @@ def _expiry_notes(registry: Registry) -> Iterator[str]:
 
 async def _burial_holes(mesh: Mesh, journal: Journal) -> list[str]:
     """Compare what was set aside with the dead letters."""
-    owner = journal.context.owner
-    told = {name for line in journal.buried() for name in line.output}
+    told = {name for batch in journal.batches for line in batch.lines for name in line.output}
     if not told:
         return []
-    letters = mesh.store.scan(DeadLetter, run=owner)
+    letters = mesh.store.scan(DeadLetter, run=journal.context.owner)
     kept = {text_id("letter", letter_id(letter)) async for letter in letters}
     return [f"{name} was set aside and is not in the store" for name in sorted(told - kept)]
 

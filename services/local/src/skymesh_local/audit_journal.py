@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from skymesh.codecs import wire
 from skymesh.model.deployment import PlacedMarker, spans
-from skymesh.model.execution import JournalEntry, Line
+from skymesh.model.execution import JournalEntry
 from skymesh.model.position import Position
 from skymesh.model.run import Run
-from skymesh.provenance.journal import BATCH, DEAD
+from skymesh.provenance.journal import BATCH
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
+from skymesh_local.audit_dead import Burials
 from skymesh_local.mesh import Mesh
 
 READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
@@ -57,29 +59,19 @@ class Journal:
         """Return the entries of a tier."""
         return [entry for entry in self.entries if entry.tier == tier]
 
-    def open_at(self, tier: str) -> int:
-        """Return how many records a tier has not completed, or could not handle."""
-        return self.waiting(tier) + sum(1 for _ in self.buried(tier))
-
     def waiting(self, tier: str) -> int:
         """Return how many records a tier has not completed."""
         return sum(count for (name, _), count in self.left.items() if name == tier)
 
-    def buried(self, tier: str = "") -> Iterator[Line]:
-        """Yield what is said of records that a tier, or any, could not handle."""
-        for batch in self.batches:
-            if not tier or batch.tier == tier:
-                yield from buried_in(batch)
+    @functools.cached_property
+    def burials(self) -> Burials:
+        """What the tiers could not handle."""
+        return Burials(self.batches)
 
     @property
     def inflight(self) -> int:
         """Records that some tier has not completed."""
         return sum(self.left.values())
-
-    @property
-    def is_over(self) -> bool:
-        """Whether whatever was accepted below the cut is through, and nothing was set aside on its way."""
-        return not self.inflight and next(self.buried(), None) is None
 
     def covers(self, position: Position) -> bool:
         """Return whether a position lies below the cut."""
@@ -93,11 +85,6 @@ class Journal:
             return [(0, end)]
         ranges = spans(self.markers[partition], self.run.id, end)
         return [(first, stop) for first, stop in ranges if first < stop]
-
-
-def buried_in(batch: JournalEntry) -> Iterator[Line]:
-    """Yield what a batch says of a record that could not be handled."""
-    return (line for line in batch.lines if line.outcome == DEAD)
 
 
 async def collect_journal(mesh: Mesh, run: Run) -> Journal:

@@ -20,7 +20,7 @@ from skymesh.model.position import Position
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS
 from skymesh.store.store import Store
-from skymesh_local.audit_journal import Journal, buried_in
+from skymesh_local.audit_journal import Journal
 from skymesh_local.log import Logged, StreamPlace, decoded, place_of
 from skymesh_local.mesh import Mesh
 
@@ -128,7 +128,6 @@ class _Walk:
         self._cut = journal.completed["t0", partition]
         self._first = 0
         self._lines = _registration(journal, partition)
-        self._dead = set(_buried_offsets(journal, partition))
         self._met: list[PlacedMarker] = []
         self._began = self._is_on = not journal.context.is_marked
 
@@ -184,10 +183,15 @@ class _Walk:
             self._switch(PlacedMarker(self._journal.context.log, self._partition, position, record))
         elif isinstance(record, Alert):
             self._count(position, record.source)
-            if position.offset < self._cut and position.offset not in self._dead:
+            if self._is_handled(position):
                 await self._compare(position, record)
-        elif record is None and position.offset < self._cut and position.offset not in self._dead:
+        elif record is None and self._is_handled(position):
             self._hole(f"what is at {position} in the log is no record of it")
+
+    def _is_handled(self, position: Position) -> bool:
+        """Return whether T0 has completed a record, and could handle it."""
+        is_dead = self._journal.burials.is_dead("t0", self._partition, position.offset)
+        return position.offset < self._cut and not is_dead
 
     def _count(self, position: Position, source: Source) -> None:
         registry = self._registry
@@ -227,13 +231,6 @@ def _registration(journal: Journal, partition: int) -> Iterator[Line]:
     for entry in journal.of("t0"):
         if entry.partition == partition and not entry.channel:
             yield from entry.lines
-
-
-def _buried_offsets(journal: Journal, partition: int) -> Iterator[int]:
-    """Yield where in a partition of the log T0 met what it could not handle."""
-    for batch in journal.batches:
-        if (batch.tier, batch.partition) == ("t0", partition):
-            yield from (int(line.subject.rpartition("#")[2]) for line in buried_in(batch))
 
 
 def _arrival_holes(alert: Alert, arrival: Arrival) -> Iterator[str]:

@@ -64,7 +64,7 @@ async def _intent_holes(store: Store, journal: Journal, fired: dict[str, tuple[s
             said = (channel, instance, line.subject, line.stock)
             if said != (intent.channel, intent.instance, text_id("state", intent.state), intent.stock):
                 holes.append(f"{name} is not what T3's journal says")
-        elif not journal.open_at("t3") and not journal.open_at("t2"):
+        elif not journal.waiting("t3") and not journal.waiting("t2"):
             holes.append(f"{name} is not in T3's journal")
     return holes + [f"{name} fired and is not in the store" for name in sorted(fired.keys() - kept)]
 
@@ -92,7 +92,7 @@ async def audit_deliveries(store: Store, journal: Journal) -> list[str]:
         ):
             holes.append(f"{name} did not go where its receipt says")
         open_ += line is None
-    if open_ and journal.is_over:
+    if open_ and not journal.inflight:
         holes.append(f"{open_} reactions were not delivered")
     holes += [f"a receipt of {text_id('reaction', id_)}, which is not intended" for id_ in sorted(receipts)]
     return holes + [f"{name} was delivered and is not intended" for name in sorted(told)]

@@ -40,7 +40,7 @@ async def audit_verdicts(store: Store, journal: Journal) -> list[str]:
     }
     kept = await _kept_verdicts(store, journal)
     extra = kept - len(said)
-    if extra < 0 or (extra and journal.is_over):
+    if extra < 0 or (extra and not journal.inflight):
         return [f"the filters accepted {len(said)} alerts, {kept} verdicts are kept"]
     return []
 
@@ -64,10 +64,13 @@ async def audit_states(store: Store, journal: Journal) -> list[str]:
         (entry.channel, line.stock, line.subject): line for entry in journal.of("t1") for line in entry.lines
     }
     holes = [f"{_said(place)} has a state, but was not accepted" for place in sorted(told.keys() - accepted)]
-    open_ = {(stock, alert) for _, stock, alert in accepted - told.keys()}
-    if len(open_) > journal.open_at("t1"):
+    open_ = sorted({(stock, alert) for _, stock, alert in accepted - told.keys()})
+    lost = set(journal.burials.unexcused("t1", open_, lambda place: place[0]))
+    if len(lost) > journal.waiting("t1"):
         holes += [
-            f"{_said(place)} was accepted and has no state link" for place in sorted(accepted - told.keys())
+            f"{_said(place)} was accepted and has no state link"
+            for place in sorted(accepted - told.keys())
+            if place[1:] in lost
         ]
     holes += [
         f"{_said(place)} failed without a reason"
@@ -90,7 +93,7 @@ async def _link_holes(store: Store, journal: Journal, told: dict[_Place, Line]) 
                     holes.append(f"{_said(place)}: its states are not what T1's journal says")
         found = await asyncio.gather(*(_state_holes(store, journal.run, link) for link in links))
         holes += itertools.chain.from_iterable(found)
-    if journal.is_over:
+    if not journal.inflight:
         holes += [
             f"{_said(place)} is linked and not in T1's journal" for place in sorted(linked - told.keys())
         ]
@@ -140,26 +143,34 @@ async def audit_results(store: Store, journal: Journal) -> list[str]:
         for (channel, name, state), line in told.items()
         if line.outcome != "ok" and not line.reason
     ]
-    reached = settled = 0
+    settled = 0
+    unsettled: list[StateLink] = []
+
+    async def look(link: StateLink, row: Settled | None, *, is_over: bool) -> list[str]:
+        looked = []
+        for channel, name, id_ in _due(link, instances):
+            line = told.get((channel, name, text_id("state", id_)))
+            looked += await _settled_holes(store, row, (channel, name, id_), line, is_over=is_over)
+        return looked
+
     async for links in _links(store, journal):
         some = [link for link in links if link.emitted]
         rows = await asyncio.gather(*(_settled_at(store, link) for link in some))
-        reached, settled = reached + len(some), settled + len(rows) - rows.count(None)
-        for link, row in zip(some, rows, strict=True):
-            if row is not None and row.alert != link.alert:
-                holes.append(f"what was settled at {link.position} is not of the alert there")
-        found = await asyncio.gather(
-            *(
-                _settled_holes(
-                    store, row, due, told.get((*due[:2], text_id("state", due[2]))), is_over=journal.is_over
-                )
-                for link, row in zip(some, rows, strict=True)
-                for due in _due(link, instances)
-            )
-        )
+        there = [(link, row) for link, row in zip(some, rows, strict=True) if row is not None]
+        unsettled += [link for link, row in zip(some, rows, strict=True) if row is None]
+        settled += len(there)
+        holes += [
+            f"what was settled at {link.position} is not of the alert there"
+            for link, row in there
+            if row.alert != link.alert
+        ]
+        found = await asyncio.gather(*(look(*each, is_over=not journal.inflight) for each in there))
         holes += itertools.chain.from_iterable(found)
-    if reached - settled > journal.open_at("t1") + journal.open_at("t2"):
-        holes.append(f"{reached - settled} alerts whose states have no settled results")
+    lost = {link.position for link in journal.burials.unexcused("t2", unsettled, lambda link: link.stock)}
+    for link in unsettled:
+        holes += await look(link, None, is_over=not journal.inflight and link.position in lost)
+    if len(lost) > journal.waiting("t1") + journal.waiting("t2"):
+        holes.append(f"{len(lost)} alerts whose states have no settled results")
     kept = sum([journal.covers(row.position) async for row in store.scan(Settled, run=journal.run.id)])
     if kept > settled:
         holes.append(f"{kept - settled} settled rows belong to no state link")
@@ -230,8 +241,14 @@ async def audit_views(store: Store, journal: Journal) -> list[str]:
         if views[channel, place] != settled[channel, place]
     ]
     open_ = settled.keys() - views.keys()
-    if len({place for _, place in open_}) > journal.open_at("t2") + journal.open_at("t3"):
-        holes += [f"{channel}: no view of what was settled at {place}" for channel, place in sorted(open_)]
+    stocks = {place: settled[channel, place][0] for channel, place in open_}
+    lost = set(journal.burials.unexcused("t3", sorted(stocks), lambda place: stocks[place]))
+    if len(lost) > journal.waiting("t2") + journal.waiting("t3"):
+        holes += [
+            f"{channel}: no view of what was settled at {place}"
+            for channel, place in sorted(open_)
+            if place in lost
+        ]
     return holes
 
 

@@ -9,7 +9,8 @@ from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import JournalEntry, count_lines, journal_id
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run
-from skymesh_local.audit_journal import INGEST, Journal, Range, Reader, buried_in
+from skymesh.provenance.journal import DEAD
+from skymesh_local.audit_journal import INGEST, Journal, Range, Reader
 
 # What entries count beside the outcomes of their lines.
 _NO_OUTCOMES = frozenset({"memoised", "points", "alerts", "duplicates", "markers", "records", "read"})
@@ -106,7 +107,7 @@ def _unit_holes(
 
 def _judged_in(batch: JournalEntry, journal: Journal) -> list[Range]:
     """Return the ranges of a batch of T0 that the run judges; of what could not be handled, nothing."""
-    if any(buried_in(batch)):
+    if any(line.outcome == DEAD for line in batch.lines):
         return []
     cut = ((max(first, batch.first), min(end, batch.end)) for first, end in journal.judged(batch.partition))
     return [(first, end) for first, end in cut if first < end]

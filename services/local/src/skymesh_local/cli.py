@@ -14,17 +14,18 @@ import typer
 
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.store import store as documents
-from skymesh.surveys import registry
 from skymesh.telemetry.logs import configure_logs
-from skymesh_local import catalogue_cli, mesh_cli, printing
+from skymesh_ingest.schemas import schema_settings
+from skymesh_local import catalogue_cli, dead_cli, mesh_cli, printing
 from skymesh_local.app import collect_garbage_rarely
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
 from skymesh_local.find import find_run
 from skymesh_local.mesh import open_mesh, open_store
+from skymesh_local.publish_cli import publish_files
 from skymesh_local.reproduce import reproduce as compute_again
 from skymesh_local.run import load_plan, run_job
-from skymesh_local.settings import RunSettings, log_level, schema_settings
+from skymesh_local.settings import RunSettings, log_level
 from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.add_typer(catalogue_cli.app, name="catalogue")
 app.add_typer(mesh_cli.store_app, name="store")
+app.add_typer(dead_cli.app, name="dead")
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
 Store = Annotated[
@@ -81,7 +83,7 @@ def run(
         out=out,
         parameters=_parameters(set_ or []),
         workers=workers,
-        schemas=schema_settings(survey.name for survey in registry.framed()),
+        schemas=schema_settings(),
     )
     collect_garbage_rarely()
     # What units print is no output of this command.
@@ -172,6 +174,21 @@ def serve(
 ) -> None:
     """Serve a tier of a live mesh until told to stop; its settings are in the environment."""
     mesh_cli.serve_tier(tier)
+
+
+@app.command()
+def publish(
+    survey: Annotated[str, typer.Option(help="Whose packets they are: ztf, lsst.", show_default=False)],
+    alerts: Annotated[list[Path], typer.Option(help="Packets: files, folders, tars.", show_default=False)],
+    store: mesh_cli.StoreUrl = "",
+    as_json: Json = False,
+) -> None:
+    """Send packets to a live mesh, in canonical order; the same again are duplicates there."""
+    published = publish_files(survey, alerts, store)
+    if as_json:
+        _print_json(published._asdict())
+    else:
+        print(f"{published.messages} messages, {published.unreadable} of them not readable")
 
 
 @app.command()

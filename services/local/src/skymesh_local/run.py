@@ -21,7 +21,8 @@ from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.progress import meter
 from skymesh_ingest.reading import Container, Unreadable
-from skymesh_local.app import Embedded, open_embedded, run_tiers, schemas_of
+from skymesh_ingest.schemas import schemas_of
+from skymesh_local.app import Embedded, open_embedded, run_tiers
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.mesh import store_path

@@ -3,47 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from skymesh.runtime.loop import BATCH_RECORDS
+from skymesh_ingest.schemas import SchemaSettings
 
 OUT = Path("skymesh-out")
 """Where runs put their files unless they are told."""
 
 STORE_NAME = "store.db"
 """The store in a run's folder, unless another is named."""
-
-REGISTRY_VARIABLE = "SKYMESH_SCHEMA_REGISTRY"
-
-
-@dataclass(frozen=True)
-class SchemaSettings:
-    """Where the schemas of messages are found that name theirs by an id.
-
-    Attributes
-    ----------
-    folders
-        A folder of schemas by survey, from ``SKYMESH_<SURVEY>_SCHEMAS``.
-    registry
-        Address of a schema registry, from ``SKYMESH_SCHEMA_REGISTRY``; empty for none.
-    """
-
-    folders: dict[str, Path] = field(default_factory=dict)
-    registry: str = ""
-
-
-def folder_variable(survey: str) -> str:
-    """Return the name of the setting that says where a survey's schemas are."""
-    return f"SKYMESH_{survey.upper()}_SCHEMAS"
-
-
-def schema_settings(surveys: Iterable[str]) -> SchemaSettings:
-    """Return where the schemas of some surveys are found, from the environment."""
-    named = {survey: os.environ.get(folder_variable(survey), "") for survey in surveys}
-    folders = {survey: Path(folder) for survey, folder in named.items() if folder}
-    return SchemaSettings(folders, os.environ.get(REGISTRY_VARIABLE, ""))
 
 
 @dataclass(frozen=True)
@@ -83,7 +53,7 @@ class RunSettings:
     parameters: dict[str, str] = field(default_factory=dict)
     workers: int = 1
     batch_records: int = BATCH_RECORDS
-    schemas: SchemaSettings = SchemaSettings()
+    schemas: SchemaSettings = field(default_factory=SchemaSettings)
 
 
 def log_level() -> str:

@@ -24,7 +24,7 @@ import fastavro.schema
 
 from skymesh.codecs.avro_decoder import compile_decoder
 from skymesh.codecs.avro_layouts import Decoder
-from skymesh.codecs.avro_primitives import CorruptRecordError, read_bytes, read_long
+from skymesh.codecs.avro_primitives import CorruptRecordError, long_bytes, read_bytes, read_long
 from skymesh.errors import UndecodableAlertError
 
 MAGIC = b"Obj\x01"
@@ -225,6 +225,22 @@ def iter_undecoded(data: bytes) -> Iterator[bytes | Damage]:
             index += 1
 
 
+def enclosed(data: bytes, record: Record) -> bytes:
+    """Return a container that holds one record of another container alone, under the same header.
+
+    Parameters
+    ----------
+    data
+        The container that the record was read from.
+    record
+        The record.
+    """
+    header, offset = read_header(data)
+    start = offset + _SYNC_SIZE
+    block = _compress(header.codec, record.payload)
+    return b"".join((data[:start], long_bytes(1), long_bytes(len(block)), block, data[offset:start]))
+
+
 class _Block(NamedTuple):
     """A block from `start`, its data, still compressed, from `first` to `end`."""
 
@@ -343,6 +359,17 @@ def _decompress(codec: str, block: bytes) -> bytes:
     if codec == "zstandard":
         return bytes(cramjam.zstd.decompress(block))
     raise CorruptRecordError(f"unknown codec {codec[:20]!r}")
+
+
+def _compress(codec: str, plain: bytes) -> bytes:
+    """Return a block as `_decompress` takes it; its codec is one that was read."""
+    if codec == "deflate":
+        return zlib.compress(plain, wbits=-15)
+    if codec == "snappy":
+        return bytes(cramjam.snappy.compress_raw(plain)) + zlib.crc32(plain).to_bytes(4, "big")
+    if codec == "zstandard":
+        return bytes(cramjam.zstd.compress(plain))
+    return plain
 
 
 def _damage(index: int, error: Exception, data: bytes, start: int) -> Damage:

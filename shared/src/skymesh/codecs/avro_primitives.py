@@ -28,6 +28,16 @@ def read_long(data: bytes, offset: int) -> tuple[int, int]:
     return (value >> 1) ^ -(value & 1), offset + 1
 
 
+def long_bytes(number: int) -> bytes:
+    """Return one zigzag varint."""
+    left, encoded = (number << 1) ^ (number >> 63), bytearray()
+    while left > 0x7F:  # noqa: PLR2004  # seven bits a byte, as above
+        encoded.append(left & 0x7F | 0x80)
+        left >>= 7
+    encoded.append(left)
+    return bytes(encoded)
+
+
 def read_bytes(data: bytes, offset: int) -> tuple[bytes, int]:
     """Read a length and as many bytes."""
     length, start = read_long(data, offset)

@@ -8,6 +8,8 @@ Source of the format: Confluent Schema Registry, "Wire format": magic byte 0, 4-
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -39,7 +41,7 @@ class SchemaSource(Protocol):
 
 
 class Schemas:
-    """Writer schemas by id, kept for the life of the process.
+    """Writer schemas by id, kept for the life of the process once they are known.
 
     Parameters
     ----------
@@ -48,12 +50,19 @@ class Schemas:
         is for the first source to say that knows it.
     hint
         What to do about an id that no source knows.
+    unknown_s
+        After so many seconds it is asked again for an id that no source knew. Never by default: what is
+        read of finite files does not depend on how long that takes.
     """
 
-    def __init__(self, sources: Sequence[SchemaSource] = (), hint: str = "") -> None:
+    def __init__(
+        self, sources: Sequence[SchemaSource] = (), hint: str = "", *, unknown_s: float = math.inf
+    ) -> None:
         self._sources = tuple(sources)
         self._hint = hint
-        self._known: dict[int, Header | str] = {}
+        self._unknown_s = unknown_s
+        self._known: dict[int, Header] = {}
+        self._unknown: dict[int, tuple[str, float]] = {}
 
     def header(self, schema_id: int) -> Header:
         """Return what a message's schema id stands for.
@@ -65,15 +74,16 @@ class Schemas:
         TransientError, SettingsError
             As a source raises them.
         """
-        if schema_id not in self._known:
-            try:
-                self._known[schema_id] = self._find(schema_id)
-            except UnknownSchemaError as error:
-                self._known[schema_id] = str(error)
-        known = self._known[schema_id]
-        if isinstance(known, str):
-            raise UnknownSchemaError(known)
-        return known
+        if schema_id in self._known:
+            return self._known[schema_id]
+        problem, since = self._unknown.get(schema_id, ("", -math.inf))
+        if time.monotonic() - since < self._unknown_s:
+            raise UnknownSchemaError(problem)
+        try:
+            return self._known.setdefault(schema_id, self._find(schema_id))
+        except UnknownSchemaError as error:
+            self._unknown[schema_id] = str(error), time.monotonic()
+            raise
 
     def _find(self, schema_id: int) -> Header:
         for source in self._sources:

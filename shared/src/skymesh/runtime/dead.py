@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from skymesh.bus.bus import Headers, Outgoing, Partition, Received, Slice
 from skymesh.errors import MeshError, PacketError, PoisonError
 from skymesh.model.run import DeadLetter, Original
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.guard import problem_of
-from skymesh.runtime.tier import Context, Outcome
+from skymesh.runtime.tier import Context, Outcome, Tier
 
 # The names that Kafka's own connectors give them: tools that show dead letters look for these.
 _OF_ERRORS = "__connect.errors."
@@ -39,7 +40,7 @@ def poison() -> Iterator[None]:
 
 
 def burial(
-    error: PacketError, read: Slice, partition: Partition, tier: str, context: Context, watch: Stopwatch
+    error: PacketError, read: Slice, partition: Partition, tier: Tier[Any], context: Context, watch: Stopwatch
 ) -> Outcome:
     """Return what is left to do with a record, read alone, that a tier cannot handle.
 
@@ -67,12 +68,14 @@ def burial(
         error.code,
         str(error),
         record.value,
-        tier=tier,
+        tier=tier.name,
         attempt=attempt_of(record),
         original=Original(partition.topic, partition.number, record.offset, record.key),
         error=name_of(error.__cause__ or error),
     )
-    journalist = Journalist(context.owner, tier, partition.number, read.first, read.end)
+    # A tier that reads several topics names the one in its journal.
+    topic = "" if partition.topic == context.topic(tier.reads) else partition.topic
+    journalist = Journalist(context.owner, tier.name, partition.number, read.first, read.end, topic)
     return Outcome(dead=(letter,), journal=(journalist.burial(letter, watch),))
 
 

@@ -140,7 +140,7 @@ class TierLoop:
                 for part in _halves(read):
                     await self._handle(part)
                 return
-            outcome = burial(error, read, self._partition, self._tier.name, self._context, watch)
+            outcome = burial(error, read, self._partition, self._tier, self._context, watch)
         await self._effect(read, batch, outcome)
 
     async def _decide(self, read: Slice) -> tuple[Batch[Any], Outcome]:

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
@@ -15,7 +16,9 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry
 
 from skymesh.bus.bus import Partition
-from skymesh.bus.kafka.group import Membership
+from skymesh.bus.kafka.bus import KafkaBus
+from skymesh.bus.kafka.group import Group, Membership
+from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.errors import BrokerUnavailableError, MeshError, SettingsError, TransientError
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
@@ -27,11 +30,11 @@ from skymesh.runtime.tier import Tier
 from skymesh.settings.environment import from_environment
 from skymesh.settings.service import ServiceSettings
 from skymesh.telemetry.health import Health, HealthServer
-from skymesh.telemetry.logs import configure_logs, get_log
+from skymesh.telemetry.logs import configure_logs, forward_libraries, get_log
 from skymesh.telemetry.mesh_metrics import MeshMetrics
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.2, 10.0
-_LOOK_EVERY_S = 5.0
+_LOOK_EVERY_S = 15.0
 # What a batch may take beyond its grace, for native code that hears no signal.
 _HARD_S = 5.0
 
@@ -78,6 +81,7 @@ def serve(name: str, kind: type[S], build: Callable[[LiveMesh, S], Awaitable[Seq
     try:
         settings = from_environment(kind)
         configure_logs(settings.log_level)
+        forward_libraries()
         return _Service(name, settings, lambda mesh: build(mesh, settings)).run()
     except MeshError as error:
         return _told(error)
@@ -196,7 +200,7 @@ class _Service:
         pause_s = _FIRST_PAUSE_S
         while not self._stop.is_set():
             group = mesh.bus.group(context.group(tier.name), topics, work, membership)
-            looking = asyncio.create_task(self._look(group))
+            looking = asyncio.create_task(self._look(mesh.bus, group))
             try:
                 await group.run(self._stop, grace_s=settings.grace_s)
             except BrokerUnavailableError as error:
@@ -228,16 +232,38 @@ class _Service:
                 pause_s = _FIRST_PAUSE_S
             self._health.beat()
 
-    async def _look(self, group: Any) -> None:
+    async def _look(self, bus: KafkaBus, group: Group) -> None:
         """Say again and again how far this process is behind, and live on where it has no partition."""
+        seen: set[int] = set()
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            self._metrics.assigned(0, len(group.partitions))
-            if not group.partitions:
+            partitions = {partition.number: partition for partition in group.partitions}
+            if not partitions:
                 self._health.met("group")
                 self._health.beat()
-            for partition in group.partitions:
-                self._metrics.lagging(partition.number, partition.waiting, expires_in_s=None)
+            if partitions.keys() != seen:
+                self._metrics.assigned(len(partitions))
+            for number in seen - partitions.keys():
+                self._metrics.released(number)
+            seen = set(partitions)
+            for number, partition in partitions.items():
+                expires_in_s = await self._expires_in_s(bus, partition) if partition.waiting else None
+                self._metrics.lagging(number, partition.waiting, expires_in_s=expires_in_s)
+
+    async def _expires_in_s(self, bus: KafkaBus, partition: KafkaPartition) -> float | None:
+        """Return in how many seconds the oldest unread record may be gone, and warn if that is soon."""
+        at_ms = await bus.expiry_ms(partition.group, partition.topic, partition.number)
+        if at_ms is None:
+            return None
+        left_s = at_ms / 1000 - time.time()
+        if left_s < self._settings.expiry_warning_s:
+            get_log().warning(
+                "unread records expire soon",
+                topic=partition.topic,
+                partition=partition.number,
+                in_s=round(left_s),
+            )
+        return left_s
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless told to stop meanwhile."""

@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+RECORD_BYTES = 900_000
+"""Largest record that is published itself: with its key and headers less than Kafka takes by default."""
+
 
 class ServiceSettings(BaseSettings):
     """What every service reads, from ``SKYMESH_…``; the rest has classes of its own.
@@ -30,6 +33,8 @@ class ServiceSettings(BaseSettings):
         Most records in a batch.
     batch_s
         How long a batch should take at most, in seconds: slower ones make the next smaller.
+    expiry_warning_s
+        Warn when the oldest unread record may be gone in less than this, in seconds.
     record_bytes
         Largest record that is published itself: less than Kafka takes. Larger ones travel by reference.
     """
@@ -44,4 +49,5 @@ class ServiceSettings(BaseSettings):
     grace_s: Annotated[float, Field(gt=0.0)] = 20.0
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
-    record_bytes: Annotated[int, Field(ge=1024)] = 900_000
+    expiry_warning_s: Annotated[float, Field(ge=0.0)] = 24 * 3600.0
+    record_bytes: Annotated[int, Field(ge=1024)] = RECORD_BYTES

@@ -72,7 +72,6 @@ class MeshMetrics:
         self._dead_letters = _with_codes(metrics.DEAD_LETTERS.counter(registry), tier, PacketError)
         self._held = metrics.HELD_REACTIONS.gauge(registry)
         self._retries = _with_codes(metrics.RETRIES.counter(registry), tier, TransientError)
-        self._generation = metrics.GENERATION.gauge(registry).labels(tier)
         self._partitions = metrics.PARTITIONS.gauge(registry).labels(tier)
         self._rebalances = metrics.REBALANCES.counter(registry).labels(tier)
         metrics.BUILD.gauge(registry).labels(tier, version("skymesh"), platform.python_version()).set(1)
@@ -182,9 +181,8 @@ class MeshMetrics:
         else:
             self._expiry.labels(self._tier, partition).set(expires_in_s)
 
-    def assigned(self, generation: int, partitions: int) -> None:
+    def assigned(self, partitions: int) -> None:
         """Say that the group gave this worker so many partitions."""
-        self._generation.set(generation)
         self._partitions.set(partitions)
         self._rebalances.inc()
 

@@ -113,7 +113,6 @@ HELD_REACTIONS = Metric(
 RETRIES = Metric(
     "skymesh_retries_total", "counter", ("tier", "error"), "Batches tried again because a service was away."
 )
-GENERATION = Metric("skymesh_group_generation", "gauge", ("tier",), "Generation of the consumer group.")
 PARTITIONS = Metric("skymesh_assigned_partitions", "gauge", ("tier",), "Partitions that this worker reads.")
 REBALANCES = Metric("skymesh_rebalances_total", "counter", ("tier",), "Assignments of partitions received.")
 BUILD = Metric("skymesh_build_info", "gauge", ("tier", "version", "python"), "Always 1: what is running.")
@@ -122,5 +121,5 @@ METRICS = (
     *(READ, READ_BYTES, PUBLISHED, PUBLISHED_BYTES, BATCH_RECORDS, BATCH_BYTES, STEP_SECONDS),
     *(ALERTS, DATAPOINTS, EXECUTIONS, MEMOISED, UNIT_SECONDS, UNIT_CPU_SECONDS),
     *(FROM_OBSERVATION, FROM_ARRIVAL, REPLAYED, LAG, EXPIRY),
-    *(DEAD_LETTERS, HELD_REACTIONS, RETRIES, GENERATION, PARTITIONS, REBALANCES, BUILD),
+    *(DEAD_LETTERS, HELD_REACTIONS, RETRIES, PARTITIONS, REBALANCES, BUILD),
 )

@@ -1,0 +1,45 @@
+"""What lies in the topics of a live mesh, read as its own readers do: committed records alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from skymesh.codecs import wire
+from skymesh.model.alert import Alert
+from skymesh.model.deployment import LogRecord
+from skymesh.model.execution import JournalEntry
+from skymesh.model.records import Accepted, Completed, Intended, Reached
+from skymesh.runtime.live import live_mesh
+from skymesh.runtime.references import resolved
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
+
+_NAMES = {
+    ALERTS: (LogRecord, lambda record: str(record.source) if isinstance(record, Alert) else None),
+    ACCEPTED: (Accepted, lambda record: record.position),
+    STATES: (Reached, lambda record: record.position),
+    RESULTS: (Completed, lambda record: record.position),
+    INTENTS: (Intended, lambda record: (record.run, record.reaction)),
+    PROVENANCE: (JournalEntry, lambda record: record.id),
+}
+
+
+async def records_of(mesh, topic):
+    """Return the records of all partitions of a topic."""
+    found = []
+    for partition in range(await mesh.bus.partitions(topic)):
+        async for records in mesh.bus.iter_from(topic, partition, await mesh.bus.first(topic, partition)):
+            found += await resolved(mesh.store, records)
+    return found
+
+
+async def repeated(url):
+    """Return what stands more than once in a topic of the mesh, by kind of record."""
+    found = {}
+    async with live_mesh(url) as mesh:
+        for record, (kind, name_of) in _NAMES.items():
+            values = await records_of(mesh, mesh.context.topic(record))
+            names = Counter(name_of(wire.decode(value.value, kind)) for value in values)
+            again = {name: count for name, count in names.items() if name is not None and count > 1}
+            if again:
+                found[record] = again
+    return found
