@@ -23,10 +23,11 @@ from skymesh.model.run import (
     letter_id,
     run_id,
 )
+from skymesh_local.audit_deliveries import audit_deliveries
 from skymesh_local.audit_ingest import Ingested, audit_files, audit_streams
 from skymesh_local.audit_journal import Journal, collect_journal
 from skymesh_local.audit_log import Registry, audit_log
-from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
+from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
@@ -96,10 +97,10 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     """
     found = Audit(run)
     store = mesh.store
-    journal = await collect_journal(mesh, run)
+    job = await store.get(JobRecord, id=run.job)
+    journal = await collect_journal(mesh, run, job)
     found.inflight = journal.inflight
     found.dead_letters = journal.burials.counts()
-    job = await store.get(JobRecord, id=run.job)
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
     registry = await _audit_log(mesh, journal, found)

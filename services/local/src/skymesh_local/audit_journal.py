@@ -10,7 +10,7 @@ from skymesh.codecs import wire
 from skymesh.model.deployment import PlacedMarker, spans
 from skymesh.model.execution import JournalEntry
 from skymesh.model.position import Position
-from skymesh.model.run import Run
+from skymesh.model.run import JobRecord, Run
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
@@ -18,7 +18,9 @@ from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULT
 from skymesh_local.audit_dead import Burials
 from skymesh_local.mesh import Mesh
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
+READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
+DELIVERERS = "deliver."
+"""How the names of the tiers begin that hand over what is intended."""
 INGEST = "ingest"
 
 Reader = tuple[str, int]
@@ -87,7 +89,7 @@ class Journal:
         return [(first, stop) for first, stop in ranges if first < stop]
 
 
-async def collect_journal(mesh: Mesh, run: Run) -> Journal:
+async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journal:
     """Collect the journal of a run.
 
     Others may be at work meanwhile. So each tier's cut is taken before that of the one above it: whatever
@@ -95,7 +97,7 @@ async def collect_journal(mesh: Mesh, run: Run) -> Journal:
     is read last: whatever was completed stands in it, and what came later is not looked at.
     """
     context = await mesh.context(run)
-    journal = Journal(run, context, await _completed(mesh, context))
+    journal = Journal(run, context, await _completed(mesh, context, readers_of(job)))
     journal.left = {reader: await _left(mesh, *place) for reader, place in _places(journal)}
     journal.markers = await _markers(mesh, journal)
     entries = {entry.id: entry for entry in await unsunk(mesh, context)}
@@ -110,9 +112,16 @@ async def collect_journal(mesh: Mesh, run: Run) -> Journal:
     return journal
 
 
-async def _completed(mesh: Mesh, context: Context) -> dict[Reader, int]:
+def readers_of(job: JobRecord | None) -> dict[str, str]:
+    """Return the tiers of a job with what they read; of each outlet that it names, the deliverer."""
+    channels = job.resolved["channels"].values() if job else ()
+    told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
+    return READS | {f"{DELIVERERS}{target}": INTENTS for target in told}
+
+
+async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> dict[Reader, int]:
     completed = {}
-    for tier, record in reversed(READS.items()):
+    for tier, record in reversed(readers.items()):
         topic = context.topic(record)
         for partition in range(await mesh.bus.partitions(topic)):
             completed[tier, partition] = await mesh.bus.committed(context.group(tier), topic, partition)
@@ -121,7 +130,7 @@ async def _completed(mesh: Mesh, context: Context) -> dict[Reader, int]:
 
 def _places(journal: Journal) -> Iterable[tuple[Reader, tuple[str, int, int]]]:
     for (tier, partition), offset in sorted(journal.completed.items()):
-        yield (tier, partition), (journal.context.topic(READS[tier]), partition, offset)
+        yield (tier, partition), (journal.context.topic(READS.get(tier, INTENTS)), partition, offset)
 
 
 async def _left(mesh: Mesh, topic: str, partition: int, offset: int) -> int:
