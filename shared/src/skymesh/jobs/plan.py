@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from skymesh.catalogue import Catalogue
 from skymesh.errors import JobError, SettingsError
-from skymesh.jobs.outlets import ungranted
+from skymesh.jobs.outlets import USUAL_GRANTS, Grants, ungranted
+from skymesh.jobs.pools import pool_problem
 from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
-from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
+from skymesh.jobs.spec import AnalyseSpec, ChannelSpec, JobSpec, UnitSpec, WiredSpec
 from skymesh.jobs.wires import Wire, Wiring, given_by
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
@@ -23,7 +24,7 @@ from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
 from skymesh.units.unit import Analyser, Combiner, Maker, Reactor, Result, Summary, Tabulator, Unit
-from skymesh.units.wiring import InputKind, Signature, filter_hints, signature_of
+from skymesh.units.wiring import Signature, filter_hints, signature_of
 
 T = TypeVar("T")
 U = TypeVar("U", bound=Unit)
@@ -45,6 +46,8 @@ class Instance:
         Its inputs.
     level
         0 if it builds on no result, else one more than the highest level it builds on.
+    pool
+        The pool of workers that runs it in a live mesh; empty for none.
     """
 
     name: str
@@ -53,6 +56,12 @@ class Instance:
     makes: type[Result]
     wires: tuple[Wire, ...]
     level: int
+    pool: str
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the instances that it builds on."""
+        return tuple(dict.fromkeys(source for wire in self.wires for source in wire.instances))
 
 
 @dataclass(frozen=True)
@@ -160,11 +169,6 @@ class JobPlan:
         """The channels by their full names."""
         return {channel.name: channel for channel in self.channels}
 
-    @cached_property
-    def analyser_inputs(self) -> frozenset[InputKind]:
-        """The kinds of what any of its analysers asks for."""
-        return frozenset(w.hint.kind for c in self.channels for i in c.instances for w in i.wires)
-
     def units(self) -> Iterator[tuple[UnitRef, Unit]]:
         """Yield every configured unit."""
         for channel in self.channels:
@@ -178,7 +182,7 @@ class JobPlan:
             yield summary.summary.ref, summary.summary.unit
 
 
-def plan_job(spec: JobSpec, where: str, folder: Path = Path()) -> JobPlan:
+def plan_job(spec: JobSpec, where: str, folder: Path = Path(), *, outlets: Grants = USUAL_GRANTS) -> JobPlan:
     """Resolve a job.
 
     Parameters
@@ -187,22 +191,25 @@ def plan_job(spec: JobSpec, where: str, folder: Path = Path()) -> JobPlan:
         The job as it is written, and the name of its file.
     folder
         Where the paths of its resources begin, unless they are absolute.
+    outlets
+        What each outlet may be sent.
 
     Raises
     ------
     JobError
         With one line for every mistake that was found.
     """
-    return _Planner(spec, where, folder).plan()
+    return _Planner(spec, where, folder, outlets).plan()
 
 
 class _Planner:
     """Resolves a job and collects its mistakes, so that all are told at once."""
 
-    def __init__(self, spec: JobSpec, where: str, folder: Path) -> None:
+    def __init__(self, spec: JobSpec, where: str, folder: Path, outlets: Grants) -> None:
         self._spec = spec
         self._where = where
         self._folder = folder
+        self._outlets = outlets
         self._mistakes: list[str] = []
         self._resources = self._opened(folder)
 
@@ -285,6 +292,7 @@ class _Planner:
         resolver = ReactionResolver(
             frozenset(spec.access),
             makes,
+            self._outlets,
             {instance.name: Maker(instance.unit, given_by(instance.wires, {})) for instance in instances},
             lambda where, one: self._configure(where, one, Reactor),
             Wiring(self._resources, makes, self._mistake),
@@ -311,7 +319,13 @@ class _Planner:
                 f"access has none of {', '.join(sorted(of_survey.labels))}",
             )
 
-    def _instances(self, place: str, specs: Mapping[str, WiredSpec]) -> tuple[Instance, ...] | None:
+    def _pool(self, place: str, spec: AnalyseSpec, unit: Analyser) -> str:
+        pool = unit.pool if spec.pool is None else spec.pool
+        if problem := pool_problem(pool):
+            self._mistake(f"{place}.pool", problem)
+        return pool
+
+    def _instances(self, place: str, specs: Mapping[str, AnalyseSpec]) -> tuple[Instance, ...] | None:
         found: dict[str, tuple[Configured[Analyser], Signature]] = {}
         for name, spec in specs.items():
             configured = self._configure(f"{place}.{name}", spec, Analyser)
@@ -325,8 +339,9 @@ class _Planner:
             return None
         makers = {name: signature.makes for name, (_, signature) in found.items()}
         wiring = Wiring(self._resources, makers, self._mistake)
-        wires = {}
+        wires, pools = {}, {}
         for name, (configured, signature) in found.items():
+            pools[name] = self._pool(f"{place}.{name}", specs[name], configured.unit)
             wires[name] = wiring.wires(f"{place}.{name}", specs[name], configured.unit, signature.hints, name)
         made_by = {name: Maker(found[name][0].unit, given_by(of, {})) for name, of in wires.items()}
         for name, (configured, _) in found.items():
@@ -335,7 +350,9 @@ class _Planner:
         if levels is None:
             return None
         return tuple(
-            Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
+            Instance(
+                name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level, pools[name]
+            )
             for name, level in levels.items()
         )
 
@@ -377,7 +394,7 @@ class _Planner:
         made_from = [self._spec.channels[name] for name in spec.channels if name in self._spec.channels]
         labels = frozenset(label for channel in made_from for label in channel.access)
         for outlet in spec.to:
-            if hidden := ungranted(outlet, labels):
+            if hidden := ungranted(outlet, labels, self._outlets):
                 self._mistake(f"{place}.to", f"{outlet!r} is not granted {', '.join(hidden)}")
         configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
         if configured is None:
@@ -402,13 +419,17 @@ def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
         "filter": _plain_unit(channel.filter.ref, channel.filter.unit) | _plain_inputs(channel.filter.wires),
         "combine": _plain_unit(channel.combiner.ref, channel.combiner.unit),
         "curve": _plain_unit(channel.tabulator.ref, channel.tabulator.unit),
-        "analyse": {
-            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i.wires)} for i in channel.instances
-        },
+        "analyse": {instance.name: _plain_instance(instance) for instance in channel.instances},
     }
     if channel.reactions:
         plain["react"] = {reaction.name: _plain_reaction(reaction) for reaction in channel.reactions}
     return plain
+
+
+def _plain_instance(instance: Instance) -> dict[str, Any]:
+    plain = {**_plain_unit(instance.ref, instance.unit), "inputs": _plain_wires(instance.wires)}
+    # A run has one way through the pools: with another way it is another run, with the same results.
+    return {**plain, "pool": instance.pool} if instance.pool else plain
 
 
 def _plain_wires(wires: tuple[Wire, ...]) -> dict[str, list[str]]:

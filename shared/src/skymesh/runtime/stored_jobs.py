@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from skymesh.errors import InvariantError, JobError, SettingsError
 from skymesh.jobs.deployed import Deployed
+from skymesh.jobs.outlets import ALL_GRANTED
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.jobs.spec import JobSpec
 from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run, UnitRecord
+from skymesh.runtime.compute import Compute, compute_here
 from skymesh.store.store import Store
 
 
@@ -22,10 +23,13 @@ class StoredJobs:
     ----------
     store
         Where `deploy` stored it.
+    compute
+        Where plans are made: units are imported and their sources parsed, which wants one thread alone.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, compute: Compute = compute_here) -> None:
         self._store = store
+        self._compute = compute
         self._known: dict[Digest, Deployed] = {}
 
     async def load(self, run: Digest) -> Deployed:
@@ -47,8 +51,7 @@ class StoredJobs:
         record = None if run is None else await self._store.get(JobRecord, id=run.job)
         if run is None or record is None:
             raise InvariantError("is at work and not in the store", where=text_id("run", run_id))
-        # Units are imported and catalogues opened: that may take seconds.
-        plan = await asyncio.to_thread(_planned, record)
+        plan = await self._compute(_planned, record)
         changed = await changed_units(self._store, (ref for ref, _ in plan.units()))
         if changed:
             raise SettingsError(
@@ -69,7 +72,7 @@ async def changed_units(store: Store, refs: Iterable[UnitRef]) -> list[str]:
 
 def _planned(record: JobRecord) -> JobPlan:
     try:
-        plan = plan_job(JobSpec.model_validate(record.spec), record.name)
+        plan = plan_job(JobSpec.model_validate(record.spec), record.name, outlets=ALL_GRANTED)
     except JobError as error:
         raise SettingsError(f"a deployed job cannot be run here: {error}", where=record.name) from None
     if plan.id != record.id:
