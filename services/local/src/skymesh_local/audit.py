@@ -7,6 +7,7 @@ and the other lacks is a hole.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,16 +16,19 @@ from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import text_id
 from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
 from skymesh_local.app import Embedded
+from skymesh_local.audit_dead import Burials
+from skymesh_local.audit_deliveries import DELIVERERS, audit_deliveries
 from skymesh_local.audit_log import audit_arrivals, audit_intake
-from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
+from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
+READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 _MOST_HOLES = 200
 
 
@@ -53,6 +57,11 @@ class Journal:
     completed: dict[Reader, int]
     left: dict[Reader, int]
 
+    @functools.cached_property
+    def burials(self) -> Burials:
+        """What the tiers could not handle."""
+        return Burials(self.batches)
+
     def of(self, tier: str) -> list[JournalEntry]:
         """Return the entries of a tier."""
         return [entry for entry in self.entries if entry.tier == tier]
@@ -79,6 +88,8 @@ class Audit:
         read, published, accepted, rejected, duplicate, dead.
     inflight
         Records that some tier has not completed.
+    dead_letters
+        Records that a tier could not handle, by tier.
     holes
         What is not accounted for, one line each.
     digest, results_digest
@@ -88,6 +99,7 @@ class Audit:
     run: Run
     packets: dict[str, int] = field(default_factory=dict)
     inflight: int = 0
+    dead_letters: dict[str, int] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
     digest: str = ""
     results_digest: str = ""
@@ -101,6 +113,7 @@ class Audit:
             "results_digest": self.results_digest,
             "packets": self.packets,
             "inflight": self.inflight,
+            "dead_letters": self.dead_letters,
             "holes": self.holes[:_MOST_HOLES],
         }
 
@@ -118,9 +131,10 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
         Whether anything still in flight is a hole too.
     """
     found = Audit(run)
-    journal = await _journal(embedded, run)
-    found.inflight = journal.inflight
     job = await embedded.store.get(JobRecord, id=run.job)
+    journal = await _journal(embedded, run, job)
+    found.inflight = journal.inflight
+    found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
     found.holes += await audit_intake(embedded, run)
@@ -147,7 +161,14 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     return found
 
 
-async def _journal(embedded: Embedded, run: Run) -> Journal:
+def _readers(job: JobRecord | None) -> dict[str, str]:
+    """Return the tiers of a run with what they read; of each outlet that the job names, the deliverer."""
+    channels = job.resolved["channels"].values() if job else ()
+    told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
+    return READS | {f"{DELIVERERS}{target}": INTENTS for target in told}
+
+
+async def _journal(embedded: Embedded, run: Run, job: JobRecord | None) -> Journal:
     """Collect the journal, with what the sink has not kept yet."""
     context = Context(run.log, run.id)
     bus = embedded.bus
@@ -156,10 +177,11 @@ async def _journal(embedded: Embedded, run: Run) -> Journal:
     for partition in range(await bus.partitions(topic)):
         start = await bus.committed(context.group(PROVENANCE), topic, partition)
         async for records in bus.iter_from(topic, partition, start):
-            told = [wire.decode(record.value, JournalEntry) for record in records]
+            resolved_ = await resolved(embedded.store, records)
+            told = [wire.decode(record.value, JournalEntry) for record in resolved_]
             entries |= {entry.id: entry for entry in told}
     completed, left = {}, {}
-    for tier, record in READS.items():
+    for tier, record in _readers(job).items():
         topic = context.topic(record)
         for partition in range(await bus.partitions(topic)):
             place = (context.group(tier), topic, partition)

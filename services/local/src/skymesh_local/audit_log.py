@@ -15,6 +15,7 @@ from skymesh.model.ids import digest_sequence, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
+from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS
 from skymesh_local.app import Embedded
@@ -38,22 +39,31 @@ async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
     log = await embedded.store.get(Log, id=run.log)
     if log is None or log.length != run.published:
         holes.append(f"log:{run.log.hex()} has {log and log.length} alerts, published were {run.published}")
-    letters = await embedded.store.count(DeadLetter, run=run.id)
+    kept = [letter.tier async for letter in embedded.store.scan(DeadLetter, run=run.id)]
+    letters = kept.count("ingest")
     if letters != run.dead:
         holes.append(f"{letters} dead letters are kept of {run.dead}")
-    keys = [alert.id + alert.record async for _, alert in iter_log(embedded, run)]
-    if digest_sequence("log", keys) != run.log:
+    alerts = [alert async for _, alert in iter_log(embedded, run)]
+    keys = [alert.id + alert.record for alert in alerts if alert is not None]
+    if len(keys) != len(alerts) or digest_sequence("log", keys) != run.log:
         holes.append(f"log:{run.log.hex()} is not the digest of the {len(keys)} alerts that are in it")
     return holes
 
 
-async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[Position, Alert]]:
-    """Yield position and alert of the log, partition by partition."""
+async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[Position, Alert | None]]:
+    """Yield position and alert of the log, partition by partition; None for what is no alert."""
     topic = Context(run.log, run.id).topic(ALERTS)
     for partition in range(await embedded.bus.partitions(topic)):
         async for records in embedded.bus.iter_from(topic, partition, 0):
-            for record in records:
-                yield Position(0, partition, record.offset), wire.decode(record.value, Alert)
+            for record in await resolved(embedded.store, records):
+                yield Position(0, partition, record.offset), _alert(record.value)
+
+
+def _alert(value: bytes) -> Alert | None:
+    try:
+        return wire.decode(value, Alert)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 async def audit_arrivals(embedded: Embedded, run: Run, journal: Journal) -> tuple[dict[str, int], list[str]]:
@@ -71,6 +81,11 @@ async def audit_arrivals(embedded: Embedded, run: Run, journal: Journal) -> tupl
     completed = 0
     async for position, alert in iter_log(embedded, run):
         if position.offset >= journal.completed["t0", position.partition]:
+            continue
+        if journal.burials.is_dead("t0", position.partition, position.offset):
+            continue
+        if alert is None:
+            holes.append(f"what stands at offset {position.offset} of the log is no alert")
             continue
         completed += 1
         line = next(lines, None)

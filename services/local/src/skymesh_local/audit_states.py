@@ -63,10 +63,13 @@ async def audit_states(store: Store, run: Run, journal: Journal) -> list[str]:
         (entry.channel, line.stock, line.subject): line for entry in journal.of("t1") for line in entry.lines
     }
     holes = [f"{_said(place)} has a state, but was not accepted" for place in sorted(told.keys() - accepted)]
-    open_ = {(stock, alert) for _, stock, alert in accepted - told.keys()}
-    if len(open_) > journal.waiting("t1"):
+    open_ = sorted({(stock, alert) for _, stock, alert in accepted - told.keys()})
+    lost = set(journal.burials.unexcused("t1", open_, lambda place: place[0]))
+    if len(lost) > journal.waiting("t1"):
         holes += [
-            f"{_said(place)} was accepted and has no state link" for place in sorted(accepted - told.keys())
+            f"{_said(place)} was accepted and has no state link"
+            for place in sorted(accepted - told.keys())
+            if place[1:] in lost
         ]
     holes += [
         f"{_said(place)} failed without a reason"
@@ -121,21 +124,30 @@ async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
         for (channel, name, state), line in told.items()
         if line.outcome != "ok" and not line.reason
     ]
-    reached = settled = 0
+    settled = 0
+    unsettled: list[StateLink] = []
+
+    async def look(link: StateLink, row: Settled | None, *, is_over: bool) -> None:
+        for channel, name, id_ in _due(link, instances):
+            line = told.get((channel, name, text_id("state", id_)))
+            holes.extend(await _settled_holes(store, row, (channel, name, id_), line, is_over=is_over))
+
     async for link in store.scan(StateLink, run=run.id):
-        if link.emitted:
-            reached += 1
-            row = await store.get(Settled, run=run.id, stock=link.stock, position=link.position)
-            settled += row is not None
-            if row is not None and row.alert != link.alert:
-                holes.append(f"what was settled at {link.position} is not of the alert there")
-            for channel, name, id_ in _due(link, instances):
-                line = told.get((channel, name, text_id("state", id_)))
-                holes += await _settled_holes(
-                    store, row, (channel, name, id_), line, is_over=not journal.inflight
-                )
-    if reached - settled > journal.waiting("t1") + journal.waiting("t2"):
-        holes.append(f"{reached - settled} alerts whose states have no settled results")
+        if not link.emitted:
+            continue
+        row = await store.get(Settled, run=run.id, stock=link.stock, position=link.position)
+        if row is None:
+            unsettled.append(link)
+            continue
+        settled += 1
+        if row.alert != link.alert:
+            holes.append(f"what was settled at {link.position} is not of the alert there")
+        await look(link, row, is_over=not journal.inflight)
+    lost = {link.position for link in journal.burials.unexcused("t2", unsettled, lambda link: link.stock)}
+    for link in unsettled:
+        await look(link, None, is_over=not journal.inflight and link.position in lost)
+    if len(lost) > journal.waiting("t1") + journal.waiting("t2"):
+        holes.append(f"{len(lost)} alerts whose states have no settled results")
     rows = await store.count(Settled, run=run.id)
     if rows > settled:
         holes.append(f"{rows - settled} settled rows belong to no state link")
@@ -201,8 +213,14 @@ async def audit_views(store: Store, run: Run, journal: Journal) -> list[str]:
         if views[channel, place] != settled[channel, place]
     ]
     open_ = settled.keys() - views.keys()
-    if len({place for _, place in open_}) > journal.waiting("t2") + journal.waiting("t3"):
-        holes += [f"{channel}: no view of what was settled at {place}" for channel, place in sorted(open_)]
+    stocks = {place: settled[channel, place][0] for channel, place in open_}
+    lost = set(journal.burials.unexcused("t3", sorted(stocks), lambda place: stocks[place]))
+    if len(lost) > journal.waiting("t2") + journal.waiting("t3"):
+        holes += [
+            f"{channel}: no view of what was settled at {place}"
+            for channel, place in sorted(open_)
+            if place in lost
+        ]
     return holes
 
 

@@ -15,11 +15,12 @@ import typer
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.telemetry.logs import configure_logs
 from skymesh_ingest.schemas import schema_settings
-from skymesh_local import catalogue_cli, mesh_cli, printing
+from skymesh_local import catalogue_cli, dead_cli, held_cli, mesh_cli, printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
 from skymesh_local.find import find_run
+from skymesh_local.publish_cli import publish_files
 from skymesh_local.reproduce import reproduce as compute_again
 from skymesh_local.run import load_plan, run_job
 from skymesh_local.settings import RunSettings, log_level, store_path
@@ -38,7 +39,9 @@ app = typer.Typer(
     help="Analyses on streams of astronomical alerts.",
 )
 app.add_typer(catalogue_cli.app, name="catalogue")
+app.add_typer(held_cli.app, name="held")
 app.add_typer(mesh_cli.store_app, name="store")
+app.add_typer(dead_cli.app, name="dead")
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
 Store = Annotated[str, typer.Option(help="URL of the store, sqlite:PATH.", show_default=False)]
@@ -62,6 +65,9 @@ def run(
         list[str] | None, typer.Option("--set", help="A job parameter, k=v.", show_default=False)
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes for units; 1 runs them in this one.")] = 1,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Tell real alerts where the job says, not to files alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a job to the end; the same command again goes on where it was killed."""
@@ -74,6 +80,7 @@ def run(
         out=out,
         parameters=_parameters(set_ or []),
         workers=workers,
+        deliver=deliver,
         schemas=schema_settings(),
     )
     collect_garbage_rarely()
@@ -164,6 +171,21 @@ def serve(
 ) -> None:
     """Serve a tier of a live mesh until told to stop; its settings are in the environment."""
     mesh_cli.serve_tier(tier)
+
+
+@app.command()
+def publish(
+    survey: Annotated[str, typer.Option(help="Whose packets they are: ztf, lsst.", show_default=False)],
+    alerts: Annotated[list[Path], typer.Option(help="Packets: files, folders, tars.", show_default=False)],
+    store: mesh_cli.StoreUrl = "",
+    as_json: Json = False,
+) -> None:
+    """Send packets to a live mesh, in canonical order; the same again are duplicates there."""
+    published = publish_files(survey, alerts, store)
+    if as_json:
+        _print_json(published._asdict())
+    else:
+        print(f"{published.messages} messages, {published.unreadable} of them not readable")
 
 
 @app.command()

@@ -33,7 +33,7 @@ def init(store: StoreUrl = "") -> None:
     """Make keyspace, tables, topics and log of a live mesh; what is there already stays."""
     from skymesh.runtime.live import make_mesh
 
-    epoch = _run(make_mesh(_url(store)))
+    epoch = _run(make_mesh(store_url(store)))
     print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
 
 
@@ -45,10 +45,13 @@ def serve_tier(tier: str) -> None:
 
 
 def deploy_job(plan: JobPlan, name: str, store: str) -> None:
-    """Switch a job on, in the place of the one of its name."""
+    """Switch a job on, in the place of the one of its name; refuse outlets that have no settings."""
     from skymesh.runtime.deploying import deploy
+    from skymesh_deliver.doors import door_to
 
-    run = on_mesh(_url(store), lambda mesh: deploy(mesh, plan, name))
+    for target in dict.fromkeys(outlet for c in plan.channels for r in c.reactions for outlet in r.outlets):
+        door_to(target)
+    run = on_mesh(store_url(store), lambda mesh: deploy(mesh, plan, name))
     print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
 
 
@@ -56,7 +59,7 @@ def undeploy_job(job: str, store: str) -> None:
     """Switch the job of a name off."""
     from skymesh.runtime.deploying import undeploy
 
-    for run in on_mesh(_url(store), lambda mesh: undeploy(mesh, job)):
+    for run in on_mesh(store_url(store), lambda mesh: undeploy(mesh, job)):
         print(f"{text_id('run', run)} of {job} judges no more alerts; what it began is completed")
 
 
@@ -64,7 +67,7 @@ def list_deployed(store: str) -> None:
     """Print the jobs at work."""
     from skymesh.runtime.deploying import deployed_runs
 
-    for name, runs in sorted(on_mesh(_url(store), deployed_runs).items()):
+    for name, runs in sorted(on_mesh(store_url(store), deployed_runs).items()):
         print(f"{name}  {', '.join(text_id('run', run) for run in runs)}")
 
 
@@ -83,7 +86,14 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
-def _url(store: str) -> str:
+def store_url(store: str) -> str:
+    """Return the URL of the store that is meant.
+
+    Raises
+    ------
+    SettingsError
+        If none is named.
+    """
     url = store or os.environ.get("SKYMESH_STORE", "")
     if not url:
         raise SettingsError("say which store, with --store or SKYMESH_STORE", where="--store")

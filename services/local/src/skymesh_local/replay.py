@@ -13,6 +13,7 @@ from skymesh.errors import NotFoundError
 from skymesh.model.alert import Alert, Cutouts
 from skymesh.model.ids import Digest
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
+from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh_local.app import Embedded, open_embedded
 from skymesh_local.find import find_run
@@ -73,7 +74,9 @@ async def copy_account(target: Embedded, replayed: Replayed, run: Digest) -> Non
         async for count in source.store.scan(SourceCount, run=replayed.run.id):
             await target.store.write([msgspec.structs.replace(count, run=run)])
         async for letter in source.store.scan(DeadLetter, run=replayed.run.id):
-            await target.store.write([msgspec.structs.replace(letter, run=run)])
+            # What the tiers of that run could not handle is its own.
+            if letter.tier == "ingest":
+                await target.store.write([msgspec.structs.replace(letter, run=run)])
     finally:
         await source.close()
 
@@ -84,7 +87,8 @@ async def _copy_topic(source: Embedded, target: Embedded, topic: str) -> None:
     await target.bus.create(topic, partitions=partitions)
     for partition in range(partitions):
         start = await target.bus.end(topic, partition)
-        async for records in source.bus.iter_from(topic, partition, start):
+        async for part in source.bus.iter_from(topic, partition, start):
+            records = await resolved(source.store, part)
             await _copy_cutouts(source, target, [record.value for record in records])
             await target.bus.publish([Outgoing(topic, record.key, record.value) for record in records])
 
