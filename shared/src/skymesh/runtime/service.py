@@ -265,7 +265,7 @@ class _Service:
 
     async def _expires_in_s(self, bus: KafkaBus, partition: KafkaPartition) -> float | None:
         """Return in how many seconds the oldest unread record may be gone, and warn if that is soon."""
-        at_ms = await bus.expiry_ms(partition.group, partition.topic, partition.number)
+        at_ms = await bus.expiry_ms(partition)
         if at_ms is None:
             return None
         left_s = at_ms / 1000 - time.time()

@@ -51,6 +51,11 @@ class KafkaPartition:
         """How many records are not committed; 0 as soon as all are, whatever markers lie behind them."""
         return self._feed.waiting
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """Unix time in ms of the oldest record that is not committed; None if none was read yet."""
+        return self._feed.oldest_ms
+
     async def read(self, *, limit: int, max_bytes: int) -> Slice:
         """Return the records behind the group's offset."""
         loop = asyncio.get_running_loop()

@@ -52,6 +52,11 @@ class Feed:
         return self._bytes
 
     @property
+    def oldest_ms(self) -> int | None:
+        """Unix time in ms of the first record it holds."""
+        return self._records[0].time_ms if self._records else None
+
+    @property
     def is_at_end(self) -> bool:
         """Whether all there is to read now was read, as of the last answer."""
         return self.stable_end is not None and self.position >= self.stable_end
