@@ -13,13 +13,14 @@ from skymesh.errors import (
     UndecodableAlertError,
     UnknownSchemaError,
 )
-from skymesh.model.alert import Alert
+from skymesh.model.alert import Alert, Arrival
 from skymesh.model.ids import text_id
 from skymesh.provenance.journal import BATCH
-from skymesh.runtime.topics import ALERTS, DEAD_LETTERS, survey_record
+from skymesh.runtime.topics import ACCEPTED, ALERTS, DEAD_LETTERS, survey_record
 from skymesh_ingest.journal import SHAPE
 from skymesh_ingest.schemas import SchemaSettings, schemas_of
 from skymesh_ingest.tier import Ingest
+from skymesh_t0.tier import T0
 from support import lsst_packets
 from support.loops import LIVE, LOG, on_mesh
 from support.packets import JD, container, packet, record
@@ -225,3 +226,23 @@ def test_a_poison_packet_is_dead_and_the_journal_still_tiles_its_topic(tmp_path,
     assert (letter.code, letter.error, letter.payload) == ("poison", "builtins.ZeroDivisionError", poison)
     batches = sorted((entry.first, entry.end, entry.source) for entry in journal if entry.instance == BATCH)
     assert batches == [(0, 1, TOPIC), (1, 2, TOPIC), (2, 3, TOPIC)]
+
+
+def test_an_alert_of_two_thousand_points_travels_by_reference_and_is_registered(tmp_path):
+    deep = lsst_packets.record(
+        history=[lsst_packets.dia_source(day=-1 - number / 8) for number in range(1000)],
+        forced=[lsst_packets.dia_forced_source(day=-1 - number / 8) for number in range(1000)],
+    )
+
+    async def work(mesh):
+        await mesh.create(LSST, ALERTS, ACCEPTED)
+        await mesh.send(LSST, [lsst_packets.container([deep])])
+        await mesh.drain(Ingest(LIVE, Schemas()), LSST, record_bytes=200_000)
+        (sent,) = await mesh.raw(ALERTS)
+        await mesh.drain(T0(LIVE), ALERTS)
+        return sent, [arrival async for arrival in mesh.store.scan(Arrival)]
+
+    sent, (arrival,) = on_mesh(tmp_path, work)
+    assert len(sent.value) == 17
+    assert sent.key == arrival.stock
+    assert len(arrival.alert.points) == 2001
