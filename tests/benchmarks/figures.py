@@ -8,7 +8,7 @@ from typing import Any
 
 TARGETS_PER_S = {"accept_all": 800, "accept_none": 1500, "decent_none": 1500}
 QUARTERS = 4
-TIERS = ("t0", "t1", "t2", "t3", "deliver", "provenance")
+TIERS = ("t0", "t1", "t2", "t3", "deliver.file", "provenance")
 _IDLE_US = 0.1
 PHASES = ("read", "decode", "find", "decide", "store", "encode", "commit")
 

@@ -196,6 +196,19 @@ def test_blocks_of_megabytes_come_back(url):
     asyncio.run(work())
 
 
+def test_more_at_once_than_connections_take_waits_its_turn(url):
+    """A full socket is no error, as long as the other side takes something from it."""
+    blocks = [made.cutouts(number.to_bytes(4) * 15_000) for number in range(400)]
+
+    async def work():
+        async with open_store(url) as store:
+            await asyncio.gather(*(store.write(blocks) for _ in range(6)))
+            found = await store.read(made.LOG, Keys(cutouts=frozenset(block.id for block in blocks)))
+            assert found.cutouts == {block.id: block.block for block in blocks}
+
+    asyncio.run(work())
+
+
 def test_a_table_that_was_taken_away_is_a_broken_law_and_nobody_waits_for_ever(cassandra_address):
     with made_store(cassandra_address, "broken") as url:
 

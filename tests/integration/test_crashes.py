@@ -27,9 +27,9 @@ from support.mesh import (
 BATCH = 4
 STEPS = [
     f"{tier} {step}"
-    for tier in ("t0", "t1", "t2", "t3", "deliver", "provenance")
+    for tier in ("t0", "t1", "t2", "t3", "deliver.file", "provenance")
     for step in ("read", "stored", "committed")
-] + ["deliver delivered"]
+] + ["deliver.file delivered"]
 TABLES = (
     "records", "cutouts", "source_counts", "dead_letters", "logs", "configs", "runs", "journal", "views",
     "products", "intents", "receipts",

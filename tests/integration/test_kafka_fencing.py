@@ -12,8 +12,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import uuid
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,21 @@ from support.kafka_mesh import connected
 ENOUGH = 1 << 20
 SESSION_S = 6.0
 LIMIT_S = 30
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+PUBLISHER_THAT_DIES = """
+import asyncio, os
+from skymesh.bus.bus import Outgoing
+from support.kafka_mesh import connected
+
+async def main():
+    async with connected("{address}") as bus:
+        publisher = await bus._new_publisher()
+        await publisher._producer.begin_transaction()
+        await (await publisher._producer.send("{topic}", b"never", b"k"))
+        os._exit(7)
+
+asyncio.run(main())
+"""
 
 
 class Pair:
@@ -68,6 +86,9 @@ class Pair:
     async def wait_until_done(self, *, partitions=1):
         for number in range(partitions):
             await until(lambda number=number: self.is_done(number))
+
+    async def waits(self, count):
+        return await self.bus.waiting(self.group, self.source, 0) == count
 
     async def is_done(self, number):
         return await self.bus.waiting(self.group, self.source, number) == 0
@@ -189,19 +210,24 @@ def test_rule_3_partitions_go_at_once_from_a_member_whose_work_waits_for_records
 def test_rule_3_an_open_transaction_ends_before_its_partition_goes(on_pair, monkeypatch):
     async def work(pair):
         await pair.fill(20)
-        publish, entered = Publisher.publish, asyncio.Event()
+        publish, entered, ended = Publisher.publish, asyncio.Event(), []
 
         async def publish_slowly(publisher, outputs, **more):
-            if more and not entered.is_set():
+            is_first = more and not entered.is_set()
+            if is_first:
                 entered.set()
                 await asyncio.sleep(1.0)
             await publish(publisher, outputs, **more)
+            if is_first:
+                ended.append(len(outputs))
 
         monkeypatch.setattr(Publisher, "publish", publish_slowly)
         async with running(pair.member()):
             await entered.wait()
             async with running(pair.member()):
+                await until(lambda: _are(bool(ended)))
                 await pair.wait_until_done()
+        assert ended == [10]
         assert await pair.told() == [*range(20)]
 
     on_pair(work)
@@ -322,6 +348,68 @@ def test_rule_7_nothing_waits_when_all_records_are_done_whatever_markers_lie_beh
         assert await pair.bus.waiting(pair.group, pair.source, 0) == 0
         await pair.bus.publish([Outgoing(pair.source, "k", b"5"), Outgoing(pair.source, "k", b"6")])
         assert await pair.bus.waiting(pair.group, pair.source, 0) == 2
+
+    on_pair(work)
+
+
+def test_a_key_that_is_no_text_keeps_its_bytes(on_pair):
+    async def work(pair):
+        await pair.fill(0)
+        key = b"\xff\x00raw".decode(errors="surrogateescape")
+        await pair.bus.publish([Outgoing(pair.source, key, b"v")])
+        async with pair.open() as partition:
+            (record,) = (await partition.read(limit=1, max_bytes=ENOUGH)).records
+            assert record.key == key
+
+    on_pair(work)
+
+
+def test_a_partition_that_is_worked_on_slowly_is_not_fetched_without_end(on_pair):
+    async def work(pair):
+        await pair.fill(0, partitions=2)
+        large = [
+            Outgoing(pair.source, "k", bytes(10_000), partition=number)
+            for number in range(2)
+            for _ in range(2000)
+        ]
+        await pair.bus.publish(large)
+        ahead, seen, may_go = 1 << 20, [], asyncio.Event()
+
+        async def copy_or_wait(partition):
+            if partition.number == 0:
+                await may_go.wait()
+            while True:
+                read = await partition.read(limit=100, max_bytes=ENOUGH)
+                seen.append(max(each._feed.size for each in member.partitions))
+                await partition.commit(read, [])
+
+        membership = Membership(session_s=SESSION_S, heartbeat_s=1.0, ahead_bytes=ahead)
+        member = pair.bus.group(pair.group, [pair.source], copy_or_wait, membership)
+        async with running(member):
+            # The one that waits holds up nobody, and goes on where it was when it may.
+            await until(lambda: pair.is_done(1))
+            assert not await pair.is_done(0)
+            may_go.set()
+            await pair.wait_until_done(partitions=2)
+        assert max(seen) < ahead + (5 << 20)
+
+    on_pair(work)
+
+
+@pytest.mark.slow
+def test_what_a_killed_publisher_began_holds_up_readers_for_a_while_only(on_pair, kafka_address):
+    async def work(pair):
+        await pair.fill(0)
+        code = PUBLISHER_THAT_DIES.format(address=kafka_address, topic=pair.source)
+        ended = await asyncio.create_subprocess_exec(sys.executable, "-c", code, env=ENVIRONMENT)
+        assert await ended.wait() == 7
+        start = asyncio.get_running_loop().time()
+        await pair.bus.publish([Outgoing(pair.source, "k", b"1")])
+        await until(lambda: pair.waits(1))
+        assert asyncio.get_running_loop().time() - start < 25.0
+        async with pair.open() as partition:
+            read = await partition.read(limit=10, max_bytes=ENOUGH)
+            assert [record.value for record in read.records] == [b"1"]
 
     on_pair(work)
 

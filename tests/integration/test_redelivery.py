@@ -28,7 +28,7 @@ from support.mesh import (
     write_job,
 )
 
-TIERS = ("t0", "t1", "t2", "t3", "deliver", "provenance")
+TIERS = ("t0", "t1", "t2", "t3", "deliver.file", "provenance")
 
 
 @pytest.fixture

@@ -26,8 +26,10 @@ from skymesh.model.state import StateLink
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.tables import TABLES
+from skymesh_deliver.door import folder_door
 from skymesh_local.app import open_embedded, run_tiers
 from skymesh_local.audit import audit
+from skymesh_local.delivery import open_delivery
 from skymesh_local.find import find_run
 from skymesh_local.run import run_job
 from skymesh_local.settings import RunSettings
@@ -210,7 +212,12 @@ def run_stream(alerts, job, folder, *, batch_records=500):
         await embedded.bus.publish([Outgoing(topic, alert.stock, wire.encode(alert)) for alert in alerts])
         job = Deployed(run, "simulated", plan)
         await run_tiers(
-            embedded, Context(log, run), job, folder=folder, workers=1, batch_records=batch_records
+            embedded,
+            Context(log, run),
+            job,
+            deliveries=[open_delivery(folder_door("file"), embedded.store, log, folder)],
+            workers=1,
+            batch_records=batch_records,
         )
         await embedded.close()
 

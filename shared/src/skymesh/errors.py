@@ -20,6 +20,9 @@
     │   ├─ StoreUnavailableError
     │   ├─ SchemaRegistryUnavailableError
     │   └─ OutletUnavailableError
+    │       ├─ DeliveryUnclearError  it may have taken what was sent, or not
+    │       └─ DeliveryPendingError  one reaction is not settled yet; others are not concerned
+    ├─ DeliveryRefusedError      an outlet will never take it: held back for a person
     └─ InvariantError            our bug, or a store that was tampered with: stop at once
 """
 
@@ -141,9 +144,19 @@ class UnitFailedError(UnitError):
 
 
 class TransientError(MeshError):
-    """Something outside is away for now."""
+    """Something outside is away for now.
+
+    Attributes
+    ----------
+    pause_s
+        To ask again before so many seconds have passed is in vain.
+    """
 
     code = "transient"
+
+    def __init__(self, problem: str, *, where: str = "", pause_s: float = 0.0) -> None:
+        super().__init__(problem, where=where)
+        self.pause_s = pause_s
 
 
 class BrokerUnavailableError(TransientError):
@@ -159,9 +172,27 @@ class StoreUnavailableError(TransientError):
 
 
 class OutletUnavailableError(TransientError):
-    """An outlet does not answer, or cannot write."""
+    """An outlet does not answer, or cannot write: it has taken nothing."""
 
     code = "outlet_unavailable"
+
+
+class DeliveryUnclearError(OutletUnavailableError):
+    """Nobody knows whether an outlet has taken what was sent."""
+
+    code = "delivery_unclear"
+
+
+class DeliveryPendingError(OutletUnavailableError):
+    """One reaction waits for another worker, or is held back since; others are not concerned."""
+
+    code = "delivery_pending"
+
+
+class DeliveryRefusedError(MeshError):
+    """An outlet will never take it as it is."""
+
+    code = "delivery_refused"
 
 
 class SchemaRegistryUnavailableError(TransientError):

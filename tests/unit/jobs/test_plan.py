@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from skymesh.errors import JobError, SettingsError
-from skymesh.jobs.outlets import OUTLETS, OutletKind
+from skymesh.jobs.outlets import PUBLIC
 from skymesh.jobs.plan import plan_job
 from skymesh.jobs.spec import JobSpec, ResourceSpec
 from skymesh.units import installed
@@ -182,16 +182,15 @@ def test_a_summary_needs_channels_of_the_job():
     assert "summarise.t.channels" in caught.value.lines[0]
 
 
-def test_a_summary_carries_the_labels_of_all_its_channels_and_goes_where_all_are_granted(monkeypatch):
+def test_a_summary_carries_the_labels_of_all_its_channels_and_goes_where_all_are_granted():
     channel = {"access": ["ztf_public"], "filter": {"unit": "AcceptAll"}}
     channels = {"c": channel, "d": channel | {"access": ["ztf_private"]}}
     table = {"unit": "CandidateTable", "channels": ["c", "d"], "to": ["file"]}
     text = {"name": "job", "channels": channels, "summarise": {"t": table}}
     (planned,) = plan_job(JobSpec.model_validate(text), "job.yaml").summaries
     assert planned.labels == {"ztf_public", "ztf_private"}
-    monkeypatch.setitem(OUTLETS, "file", OutletKind(is_reversible=True, grants=frozenset({"ztf_public"})))
     with pytest.raises(JobError) as caught:
-        plan_job(JobSpec.model_validate(text), "job.yaml")
+        plan_job(JobSpec.model_validate(text), "job.yaml", outlets={"file": PUBLIC})
     assert caught.value.lines == ("job.yaml: summarise.t.to: 'file' is not granted ztf_private",)
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from skymesh.errors import JobError
-from skymesh.jobs.outlets import OUTLETS, OutletKind
+from skymesh.jobs.outlets import ALL_GRANTED, USUAL_GRANTS
 from skymesh.jobs.plan import plan_job
 from skymesh.jobs.spec import JobSpec
 from skymesh.model.run import job_id
@@ -24,8 +24,8 @@ def spec(react, analyse=ANALYSE, access=("ztf_public",)):
     return JobSpec.model_validate({"name": "job", "channels": {"c": channel}})
 
 
-def plan(react, **more):
-    return plan_job(spec(react, **more), "job.yaml")
+def plan(react, outlets=USUAL_GRANTS, **more):
+    return plan_job(spec(react, **more), "job.yaml", outlets=outlets)
 
 
 def only(react, **more):
@@ -116,21 +116,23 @@ def test_an_outlet_twice_is_a_mistake():
     assert line == "job.yaml: channels.c.react.r.to: 'file' is there twice"
 
 
-def test_an_outlet_that_is_not_granted_what_the_channel_sees_is_refused(monkeypatch):
-    react, access = {"r": {"unit": "TellsAll"}}, ("ztf_private", "ztf_public", "ztf_caltech")
-    assert only(react, access=access).outlets == ("file",)
-    public = OutletKind(is_reversible=True, grants=frozenset({"ztf_public"}))
-    monkeypatch.setitem(OUTLETS, "file", public)
-    assert only(react).outlets == ("file",)
+@pytest.mark.parametrize("outlet", ["kafka", "webhook"])
+def test_an_outlet_that_is_not_granted_what_the_channel_sees_is_refused(outlet):
+    access = ("ztf_private", "ztf_public", "ztf_caltech")
+    assert only({"r": {"unit": "TellsAll"}}, access=access).outlets == ("file",)
+    react = {"r": {"unit": "TellsAll", "to": [outlet]}}
+    assert only(react).outlets == (outlet,)
     (line,) = mistakes(react, access=access)
-    assert line == "job.yaml: channels.c.react.r.to: 'file' is not granted ztf_caltech, ztf_private"
+    assert line == f"job.yaml: channels.c.react.r.to: {outlet!r} is not granted ztf_caltech, ztf_private"
+    more = USUAL_GRANTS | {outlet: frozenset(access)}
+    assert only(react, access=access, outlets=more).outlets == (outlet,)
+    assert only(react, access=access, outlets=ALL_GRANTED).outlets == (outlet,)
 
 
-def test_what_cannot_be_taken_back_is_told_once_for_an_object(monkeypatch):
-    assert only({"r": {"unit": "TellsAll"}}).once == "state"
-    monkeypatch.setitem(OUTLETS, "file", OutletKind(is_reversible=False, grants=None))
-    assert only({"r": {"unit": "TellsAll"}}).once == "stock"
-    assert only({"r": {"unit": "TellsAll", "once": "state"}}).once == "state"
+@pytest.mark.parametrize("outlet,once", [("file", "state"), ("kafka", "stock"), ("webhook", "stock")])
+def test_what_cannot_be_taken_back_is_told_once_for_an_object(outlet, once):
+    assert only({"r": {"unit": "TellsAll", "to": ["file", outlet][outlet == "file" :]}}).once == once
+    assert only({"r": {"unit": "TellsAll", "to": [outlet], "once": "state"}}).once == "state"
 
 
 def test_reactions_that_an_outlet_could_not_tell_apart_are_a_mistake():

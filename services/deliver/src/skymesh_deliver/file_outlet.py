@@ -29,4 +29,4 @@ class FileOutlet:
             If the folder cannot be written.
         """
         for item in parcel.items:
-            write_whole(self._folder / item.name, (item.body,))
+            write_whole(self._folder / item.name, (item.letter.body,))

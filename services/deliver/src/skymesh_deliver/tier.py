@@ -1,27 +1,23 @@
-"""The decisions of delivery: what goes where, under which name, and what its receipt says."""
+"""The decisions of delivery: what leaves through an outlet, what does not and why."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-from pathlib import PurePosixPath
-
-from skymesh.errors import InvariantError
-from skymesh.model.execution import JournalEntry, Line
-from skymesh.model.ids import DIGEST_SIZE, Digest, text_id
-from skymesh.model.reaction import Intent, Place, Receipt
+from skymesh.jobs.deployed import Deployed
+from skymesh.model.execution import JournalEntry
+from skymesh.model.ids import Digest
 from skymesh.model.records import Intended
 from skymesh.provenance.journal import Journalist, Stopwatch
-from skymesh.runtime.outlet import Item, Parcel
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Found, Keys
+from skymesh_deliver.door import Door
+from skymesh_deliver.fates import Fates
 
-DELIVERED = "delivered"
+_NONE: frozenset[Digest] = frozenset()
 
 
 class Deliver(Tier[Intended]):
-    """Hands every intent to its outlet.
+    """Hands the intents for one outlet to it, at its own pace; those for others it passes over.
 
     It decides and sends nothing itself: parcels are effects like documents and records, and the loop
     does them in the order that makes a crash harmless (`skymesh.runtime.loop`). So a deliverer is read
@@ -31,87 +27,72 @@ class Deliver(Tier[Intended]):
     ----------
     context
         The log.
+    door
+        How what is meant for the outlet leaves.
     """
 
-    name = "deliver"
     reads = INTENTS
     record_type = Intended
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, door: Door) -> None:
+        self.name = f"deliver.{door.target}"
         self._context = context
+        self._door = door
 
     def needs(self, batch: Batch[Intended], found: Found) -> Keys:
-        """Return the jobs and the intents of the batch's stocks."""
+        """Return the jobs and intents of the batch's stocks, and what is known of these reactions."""
+        own = self._own(batch)
+        reactions = frozenset(record.reaction for record in own)
         return Keys(
-            intents=frozenset((record.run, record.stock) for record in batch.records),
-            jobs=frozenset(_runs(batch)),
+            intents=frozenset((record.run, record.stock) for record in own),
+            receipts=reactions if self._door.is_shared else _NONE,
+            held=reactions if self._door.may_hold else _NONE,
+            jobs=frozenset(_runs(own)),
             until=max(record.position for record in batch.records),
         )
 
     def process(self, batch: Batch[Intended], found: Found) -> Outcome:
-        """Make a parcel of every intent."""
+        """Decide what becomes of every intent for the outlet."""
         watch = Stopwatch()
-        intents = [_intent(record, found) for record in batch.records]
-        parcels = tuple(parcel_of(intent) for intent in intents)
-        return Outcome(parcels=parcels, journal=self._journal(batch, found, intents, parcels, watch))
+        own = self._own(batch)
+        fates = Fates(self._door, found, watch.started_utc)
+        fates.decide(own)
+        return Outcome(
+            documents=tuple(fates.documents),
+            parcels=tuple(fates.parcels),
+            messages=tuple(fates.messages),
+            journal=self._journal(batch, found, fates, watch),
+        )
+
+    def _own(self, batch: Batch[Intended]) -> list[Intended]:
+        return [record for record in batch.records if record.target == self._door.target]
 
     def _journal(
-        self,
-        batch: Batch[Intended],
-        found: Found,
-        intents: list[Intent],
-        parcels: Iterable[Parcel],
-        watch: Stopwatch,
+        self, batch: Batch[Intended], found: Found, fates: Fates, watch: Stopwatch
     ) -> tuple[JournalEntry, ...]:
-        lines: dict[tuple[Digest, str, str], list[Line]] = {}
-        for intent, parcel in zip(intents, parcels, strict=True):
-            names = tuple(item.name for item in parcel.items)
-            line = Line(text_id("reaction", intent.id), intent.stock, names, DELIVERED)
-            lines.setdefault((intent.run, intent.channel, intent.instance), []).append(line)
         place = (self.name, batch.partition, batch.first, batch.end)
-        runs = _runs(batch)
-        counts = {"records": len(batch.records)}
+        own = self._own(batch)
+        runs = _runs(own)
+        counts = {"records": len(batch.records), "passed_over": len(batch.records) - len(own)}
         entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
         for run in runs:
             journalist = Journalist(run, *place)
-            for channel in found.jobs[run].plan.channels:
-                for reaction in channel.reactions:
-                    told = lines.get((run, channel.name, reaction.name), [])
-                    entries.append(
-                        journalist.entry(
-                            channel.name, reaction.name, None, told, watch.started_utc, watch.seconds()
-                        )
-                    )
+            for channel, reaction in self._reactions(found.jobs[run]):
+                told = fates.lines.get((run, channel, reaction), [])
+                entries.append(
+                    journalist.entry(channel, reaction, None, told, watch.started_utc, watch.seconds())
+                )
         return tuple(entries)
 
-
-def _runs(batch: Batch[Intended]) -> tuple[Digest, ...]:
-    return tuple(dict.fromkeys(record.run for record in batch.records))
-
-
-def parcel_of(intent: Intent) -> Parcel:
-    """Return what is handed over for an intent: a pure function of it, however often it is made."""
-    items = tuple(
-        Item(name, letter.body) for name, letter in zip(_names(intent), intent.letters, strict=True)
-    )
-    places = tuple(Place(item.name, _digest(item.body), len(item.body)) for item in items)
-    return Parcel(intent.target, items, Receipt(intent.run, intent.id, intent.target, places))
+    def _reactions(self, job: Deployed) -> list[tuple[str, str]]:
+        """Return the reactions of a job that tell the outlet, with their channels."""
+        return [
+            (channel.name, reaction.name)
+            for channel in job.plan.channels
+            for reaction in channel.reactions
+            if self._door.target in reaction.outlets
+        ]
 
 
-def _names(intent: Intent) -> list[str]:
-    """Return the name of each message: by the reaction's id, with the message's own if there are several."""
-    stem = f"{intent.instance}/{intent.id.hex()}"
-    if len(intent.letters) == 1:
-        return [stem + PurePosixPath(intent.letters[0].name).suffix]
-    return [f"{stem}.{letter.name}" for letter in intent.letters]
-
-
-def _digest(body: bytes) -> Digest:
-    return Digest(hashlib.blake2b(body, digest_size=DIGEST_SIZE).digest())
-
-
-def _intent(record: Intended, found: Found) -> Intent:
-    for intent in found.intents[record.run, record.stock]:
-        if intent.id == record.reaction:
-            return intent
-    raise InvariantError("was published and is not in the store", where=text_id("reaction", record.reaction))
+def _runs(records: list[Intended]) -> tuple[Digest, ...]:
+    return tuple(dict.fromkeys(record.run for record in records))

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skymesh.bus.sqlite import SqliteBus
+from skymesh.errors import OutletUnavailableError
 from skymesh.jobs.deployed import Deployed
 from skymesh.runtime.execute import Executor, InProcessExecutor
 from skymesh.runtime.jobs import OneJob
 from skymesh.runtime.loop import TierLoop, with_retries
 from skymesh.runtime.process_pool import ProcessExecutor
 from skymesh.runtime.tier import Context, Tier
-from skymesh.runtime.topics import ALERTS, OF_A_RUN
+from skymesh.runtime.topics import ALERTS, INTENTS, OF_A_RUN
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.recent import RecentArrivals
 from skymesh.store.sqlite import SqliteStore
-from skymesh_deliver.file_outlet import FileOutlet
+from skymesh_deliver.door import Door
 from skymesh_deliver.tier import Deliver
+from skymesh_local.delivery import Delivery
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -29,7 +31,6 @@ from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
 
 _GARBAGE_OBJECTS = 100_000
-# Batches of alerts that are committed together, with all that follows from them.
 _GROUP_BATCHES = 8
 
 
@@ -63,11 +64,12 @@ def executor_of(workers: int) -> Executor:
     return InProcessExecutor() if workers <= 1 else ProcessExecutor(workers)
 
 
-def tiers_of(context: Context, executor: Executor) -> tuple[Tier[Any], ...]:
+def tiers_of(context: Context, executor: Executor, doors: Iterable[Door]) -> list[Tier[Any]]:
     """Return the tiers of a run, in the way of an alert."""
     # Nothing travels inline: T2 finds in memory the points that T0 has just registered.
     t1 = T1(context, inline_bytes=0)
-    return T0(context), t1, T2(context, executor), T3(context), Deliver(context), Provenance()
+    deliverers = [Deliver(context, door) for door in doors]
+    return [T0(context), t1, T2(context, executor), T3(context), *deliverers, Provenance()]
 
 
 async def run_tiers(
@@ -75,7 +77,7 @@ async def run_tiers(
     context: Context,
     job: Deployed,
     *,
-    folder: Path,
+    deliveries: Sequence[Delivery],
     workers: int,
     batch_records: int,
     on_alerts: Callable[[int], None] = lambda _: None,
@@ -86,24 +88,27 @@ async def run_tiers(
     before the next begins, little lies between the tiers, and the batches of every tier are the same
     whether a run was killed between or not.
 
-    Every outlet is a folder here: an embedded run tells nobody but the person who runs it.
+    An outlet that is away holds back nobody else: everything else is done before that is told.
 
     Raises
     ------
     TransientError
-        If the store or the folder stays away.
+        If the store or an outlet stays away.
     """
     for record in OF_A_RUN:
-        await embedded.bus.create(context.topic(record), is_kept=False)
+        # Each outlet reads all intents, at its own pace.
+        await embedded.bus.create(context.topic(record), is_kept=record == INTENTS)
     executor = executor_of(workers)
     store = RecentArrivals(embedded.store)
-    outlets = {"file": FileOutlet(folder)}
+    outlets = {target: outlet for delivery in deliveries for target, outlet in delivery.outlets.items()}
+    # What is to be known after a kill must not wait for a group.
+    is_grouping = all(delivery.is_exact for delivery in deliveries)
     async with AsyncExitStack() as opened:
         opened.callback(embedded.file.end_groups)
         opened.callback(executor.close)
         partitions = await embedded.bus.partitions(context.topic(ALERTS))
         loops = []
-        for tier in reversed(tiers_of(context, executor)):
+        for tier in reversed(tiers_of(context, executor, [delivery.door for delivery in deliveries])):
             for number in range(partitions if tier.reads == ALERTS else 1):
                 taken = embedded.bus.open(context.group(tier.name), context.topic(tier.reads), number)
                 partition = await opened.enter_async_context(taken)
@@ -118,22 +123,51 @@ async def run_tiers(
                         batch_records=batch_records,
                     )
                 )
-        alert_loops = set(loops[-partitions:])
-        batches = 0
-        while True:
-            for loop in loops:
-                if loop is loops[-partitions]:
-                    # All that was begun is through.
-                    if batches % _GROUP_BATCHES == 0:
-                        embedded.file.commit_group()
-                    batches += 1
+        groups = _Groups(embedded.file) if is_grouping else None
+        await _take_turns(loops, loops[-partitions:], groups, on_alerts)
+
+
+class _Groups:
+    """Commits batches of alerts together, with all that follows from them."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+        self._batches = 0
+
+    def begin_batch(self) -> None:
+        """Begin with more alerts: all that was begun is through."""
+        if self._batches % _GROUP_BATCHES == 0:
+            self._file.commit_group()
+        self._batches += 1
+
+
+async def _take_turns(
+    loops: list[TierLoop],
+    alert_loops: list[TierLoop],
+    groups: _Groups | None,
+    on_alerts: Callable[[int], None],
+) -> None:
+    """Let the first loop work that has something to read, until none has; who is away is left out."""
+    away: list[OutletUnavailableError] = []
+    left = list(loops)
+    while True:
+        for loop in left:
+            if loop is alert_loops[0] and groups is not None:
+                groups.begin_batch()
+            try:
                 handled = await with_retries(loop)
-                if handled and loop in alert_loops:
-                    on_alerts(handled)
-                if handled:
-                    break
-            else:
-                return
+            except OutletUnavailableError as error:
+                away.append(error)
+                left.remove(loop)
+                break
+            if handled and loop in alert_loops:
+                on_alerts(handled)
+            if handled:
+                break
+        else:
+            break
+    if away:
+        raise away[0]
 
 
 def collect_garbage_rarely() -> None:

@@ -21,13 +21,14 @@ from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
 from skymesh_local.app import Embedded
 from skymesh_local.audit_dead import Burials
+from skymesh_local.audit_deliveries import DELIVERERS, audit_deliveries
 from skymesh_local.audit_log import audit_arrivals, audit_intake
-from skymesh_local.audit_reactions import audit_deliveries, audit_reactions
+from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "deliver": INTENTS}
+READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 _MOST_HOLES = 200
 
 
@@ -130,10 +131,10 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
         Whether anything still in flight is a hole too.
     """
     found = Audit(run)
-    journal = await _journal(embedded, run)
+    job = await embedded.store.get(JobRecord, id=run.job)
+    journal = await _journal(embedded, run, job)
     found.inflight = journal.inflight
     found.dead_letters = journal.burials.counts()
-    job = await embedded.store.get(JobRecord, id=run.job)
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
     found.holes += await audit_intake(embedded, run)
@@ -160,7 +161,14 @@ async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
     return found
 
 
-async def _journal(embedded: Embedded, run: Run) -> Journal:
+def _readers(job: JobRecord | None) -> dict[str, str]:
+    """Return the tiers of a run with what they read; of each outlet that the job names, the deliverer."""
+    channels = job.resolved["channels"].values() if job else ()
+    told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
+    return READS | {f"{DELIVERERS}{target}": INTENTS for target in told}
+
+
+async def _journal(embedded: Embedded, run: Run, job: JobRecord | None) -> Journal:
     """Collect the journal, with what the sink has not kept yet."""
     context = Context(run.log, run.id)
     bus = embedded.bus
@@ -173,7 +181,7 @@ async def _journal(embedded: Embedded, run: Run) -> Journal:
             told = [wire.decode(record.value, JournalEntry) for record in resolved_]
             entries |= {entry.id: entry for entry in told}
     completed, left = {}, {}
-    for tier, record in READS.items():
+    for tier, record in _readers(job).items():
         topic = context.topic(record)
         for partition in range(await bus.partitions(topic)):
             place = (context.group(tier), topic, partition)

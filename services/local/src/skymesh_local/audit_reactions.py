@@ -1,4 +1,4 @@
-"""The end of an audit: whatever fired is intended, and whatever is intended has left."""
+"""Auditing T3: whatever fired is intended, and whatever is intended fired."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import Line
-from skymesh.model.ids import Digest, text_id
-from skymesh.model.reaction import Intent, Receipt, letters_digest, reaction_id
+from skymesh.model.ids import text_id
+from skymesh.model.reaction import Intent, letters_digest, reaction_id
 from skymesh.model.run import JobRecord, Run
 from skymesh.store.store import Store
-from skymesh_deliver.tier import parcel_of
 
 if TYPE_CHECKING:
     from skymesh_local.audit import Journal
@@ -71,30 +70,3 @@ async def _intent_holes(
         elif not journal.waiting("t3") and not journal.waiting("t2"):
             holes.append(f"{name} is not in T3's journal")
     return holes + [f"{name} fired and is not in the store" for name in sorted(fired.keys() - kept)]
-
-
-async def audit_deliveries(store: Store, run: Run, journal: Journal) -> list[str]:
-    """Compare the intents with the receipts and with the journal of delivery."""
-    told = {line.subject: line for entry in journal.of("deliver") for line in entry.lines}
-    receipts: dict[Digest, Receipt] = {}
-    async for receipt in store.scan(Receipt, run=run.id):
-        receipts[receipt.id] = receipt
-    holes: list[str] = []
-    open_ = 0
-    async for intent in store.scan(Intent, run=run.id):
-        name = text_id("reaction", intent.id)
-        receipt_ = receipts.pop(intent.id, None)
-        line = told.pop(name, None)
-        if receipt_ is not None and receipt_ != parcel_of(intent).receipt:
-            holes.append(f"the receipt of {name} is not of its messages")
-        if line is not None and receipt_ is None:
-            holes.append(f"{name} was delivered and has no receipt")
-        if line is not None and line.output != tuple(
-            place.name for place in parcel_of(intent).receipt.places
-        ):
-            holes.append(f"{name} did not go where its receipt says")
-        open_ += line is None
-    if open_ and not journal.inflight:
-        holes.append(f"{open_} reactions were not delivered")
-    holes += [f"a receipt of {text_id('reaction', id_)}, which is not intended" for id_ in sorted(receipts)]
-    return holes + [f"{name} was delivered and is not intended" for name in sorted(told)]

@@ -9,12 +9,15 @@ from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import JournalEntry, count_lines, journal_id
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run
+from skymesh_local.audit_deliveries import DELIVERERS
 
 if TYPE_CHECKING:
     from skymesh_local.audit import Journal, Reader
 
 # What entries count beside the outcomes of their lines.
-_NO_OUTCOMES = frozenset({"memoised", "points", "alerts", "duplicates", "markers", "records", "read"})
+_NO_OUTCOMES = frozenset(
+    {"memoised", "points", "alerts", "duplicates", "markers", "records", "read", "passed_over"}
+)
 
 _Unit = tuple[str, str]
 """Channel and instance."""
@@ -41,13 +44,16 @@ def units_of(tier: str, resolved: Mapping[str, Any]) -> set[_Unit]:
     """Return the units of a job that a tier journals."""
     units: set[_Unit] = {("", "register")} if tier == "t0" else set()
     for channel, spec in resolved["channels"].items():
+        reactions = spec.get("react", {})
         names = {
             "t0": ["filter"],
             "t1": ["combine"],
             "t2": [*spec["analyse"]],
-            "t3": [VIEW, *spec.get("react", ())],
-            "deliver": [*spec.get("react", ())],
-        }[tier]
+            "t3": [VIEW, *reactions],
+        }.get(tier)
+        if names is None:
+            target = tier.removeprefix(DELIVERERS)
+            names = [name for name, told in reactions.items() if target in told["to"]]
         units |= {(channel, name) for name in names}
     return units
 

@@ -15,7 +15,7 @@ import typer
 from skymesh.errors import JobError, MeshError, SettingsError
 from skymesh.telemetry.logs import configure_logs
 from skymesh_ingest.schemas import schema_settings
-from skymesh_local import catalogue_cli, dead_cli, mesh_cli, printing
+from skymesh_local import catalogue_cli, dead_cli, held_cli, mesh_cli, printing
 from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
@@ -39,6 +39,7 @@ app = typer.Typer(
     help="Analyses on streams of astronomical alerts.",
 )
 app.add_typer(catalogue_cli.app, name="catalogue")
+app.add_typer(held_cli.app, name="held")
 app.add_typer(mesh_cli.store_app, name="store")
 app.add_typer(dead_cli.app, name="dead")
 
@@ -64,6 +65,9 @@ def run(
         list[str] | None, typer.Option("--set", help="A job parameter, k=v.", show_default=False)
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes for units; 1 runs them in this one.")] = 1,
+    deliver: Annotated[
+        bool, typer.Option("--deliver", help="Tell real alerts where the job says, not to files alone.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a job to the end; the same command again goes on where it was killed."""
@@ -76,6 +80,7 @@ def run(
         out=out,
         parameters=_parameters(set_ or []),
         workers=workers,
+        deliver=deliver,
         schemas=schema_settings(),
     )
     collect_garbage_rarely()

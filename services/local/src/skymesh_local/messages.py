@@ -8,8 +8,8 @@ from skymesh.model.ids import Digest
 from skymesh.model.reaction import Intent, Receipt
 from skymesh.runtime.outlet import Item
 from skymesh.store.store import Store
+from skymesh_deliver.door import folder_door, parcel_of
 from skymesh_deliver.file_outlet import FileOutlet
-from skymesh_deliver.tier import parcel_of
 
 
 async def write_messages_anew(store: Store, run: Digest, folder: Path) -> None:
@@ -26,11 +26,11 @@ async def write_messages_anew(store: Store, run: Digest, folder: Path) -> None:
     outlet = FileOutlet(folder)
     async for receipt in store.scan(Receipt, run=run):
         intent = await store.get(Intent, run=run, id=receipt.id)
-        if intent is not None and intent.target == "file":
-            parcel = parcel_of(intent)
+        if intent is not None and receipt.way == "file":
+            parcel = parcel_of(intent, folder_door("file"))
             gone = tuple(item for item in parcel.items if not _is_there(folder / item.name, item))
             await outlet.deliver(parcel._replace(items=gone))
 
 
 def _is_there(path: Path, item: Item) -> bool:
-    return path.is_file() and path.stat().st_size == len(item.body)
+    return path.is_file() and path.stat().st_size == len(item.letter.body)

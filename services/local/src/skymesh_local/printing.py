@@ -166,7 +166,7 @@ def print_object(told: dict[str, Any]) -> None:
         console.print(f"  {result['id']}  {result['unit']} {result['version']}  {said}")
     console.print(f"{len(told['reactions'])} reactions")
     for reaction in told["reactions"]:
-        files = ", ".join(place["name"] for place in reaction["receipt"] or ()) or "not delivered yet"
+        files = ", ".join(place["name"] for place in reaction["receipt"] or ()) or reaction["fate"]
         console.print(f"  {reaction['id']}  {reaction['channel']}.{reaction['instance']}  {files}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from skymesh.model.ids import Digest
-from skymesh.model.reaction import Intent, Place, Receipt
+from skymesh.model.reaction import Held, Intent, Place, Receipt
 from skymesh.model.run import Run
 from skymesh.model.state import State
 from skymesh.store.store import Store
@@ -60,7 +60,17 @@ async def describe_intent(store: Store, intent: Intent) -> dict[str, Any]:
             for letter in intent.letters
         ],
         "receipt": None if receipt is None else [_place(place) for place in receipt.places],
+        "fate": "delivered" if receipt is not None else await _fate(store, intent),
     }
+
+
+async def _fate(store: Store, intent: Intent) -> str:
+    """Return what became of an intent without a receipt of its own, as far as the store tells."""
+    held = await store.get(Held, id=intent.id)
+    if held is not None and held.status != "released":
+        return f"{held.status}: {held.decision or held.reason}"
+    others = [r async for r in store.scan(Receipt, id=intent.id) if r.way == intent.target]
+    return f"told before by {_text('run', others[0].run)}" if others else "not delivered yet"
 
 
 def _place(place: Place) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from skymesh.telemetry.progress import meter
 from skymesh_ingest.reading import Container, Unreadable
 from skymesh_ingest.schemas import schemas_of
 from skymesh_local.app import Embedded, open_embedded, run_tiers
+from skymesh_local.delivery import Delivery, check_ways, doors_of, is_waiting, open_delivery
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
 from skymesh_local.messages import write_messages_anew
@@ -84,10 +85,14 @@ def load_plan(name: str, parameters: dict[str, str]) -> JobPlan:
     ------
     JobError
         With one line for every mistake.
+    SettingsError
+        If the setting of an outlet does not fit.
     """
+    from skymesh_deliver.doors import outlet_grants
+
     source = find_job(name)
     folder = source.parent if isinstance(source, Path) else Path()
-    return plan_job(load_job(source, parameters), source.name, folder)
+    return plan_job(load_job(source, parameters), source.name, folder, outlets=outlet_grants())
 
 
 async def run_job(settings: RunSettings) -> Finished:
@@ -115,6 +120,8 @@ async def run_job(settings: RunSettings) -> Finished:
             "no Avro file, no *.confluent.bin and no tar in there",
             where=", ".join(map(name_of, settings.alerts)),
         )
+    # Refused before anything is read.
+    doors_of(plan, "real", settings)
     folder = settings.out or OUT / _folder_name(settings, plan)
     _make(folder)
     embedded = open_embedded(_store_file(settings, folder))
@@ -160,8 +167,12 @@ async def _run(
             await embedded.store.write([run])
     _name_by_run(settings, folder, run)
     summary = await embedded.store.get(RunSummary, run=run.id)
-    if summary is None:
-        await _run_tiers(settings, plan, run, folder, embedded)
+    doors = doors_of(plan, origin, settings)
+    await check_ways(embedded.store, run.id, doors)
+    # Somebody may have released what was held, after the run was finished.
+    if summary is None or await is_waiting(embedded.bus, Context(run.log, run.id), doors.values()):
+        deliveries = [open_delivery(door, embedded.store, log.id, folder) for door in doors.values()]
+        await _run_tiers(settings, plan, run, deliveries, embedded)
     if not is_new:
         await write_messages_anew(embedded.store, run.id, folder)
     file = _store_file(settings, folder)
@@ -183,14 +194,14 @@ async def _run(
 
 
 async def _run_tiers(
-    settings: RunSettings, plan: JobPlan, run: Run, folder: Path, embedded: Embedded
+    settings: RunSettings, plan: JobPlan, run: Run, deliveries: list[Delivery], embedded: Embedded
 ) -> None:
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
             Context(run.log, run.id),
             Deployed(run.id, run.origin, plan),
-            folder=folder,
+            deliveries=deliveries,
             workers=settings.workers,
             batch_records=settings.batch_records,
             on_alerts=progress.advance,

@@ -41,6 +41,8 @@ class RunSettings:
         Processes for units; 1 runs them in this one.
     batch_records
         Most records in a batch.
+    deliver
+        Whether real alerts are told through the outlets that the job names; else all goes to files.
     schemas
         Where the schemas of messages are found.
     """
@@ -54,6 +56,7 @@ class RunSettings:
     parameters: dict[str, str] = field(default_factory=dict)
     workers: int = 1
     batch_records: int = BATCH_RECORDS
+    deliver: bool = False
     schemas: SchemaSettings = field(default_factory=SchemaSettings)
 
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from skymesh.catalogue import Catalogue
 from skymesh.errors import JobError, SettingsError
-from skymesh.jobs.outlets import ungranted
+from skymesh.jobs.outlets import USUAL_GRANTS, Grants, ungranted
 from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
 from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
 from skymesh.jobs.wires import Wire, Wiring, given_by
@@ -178,7 +178,7 @@ class JobPlan:
             yield summary.summary.ref, summary.summary.unit
 
 
-def plan_job(spec: JobSpec, where: str, folder: Path = Path()) -> JobPlan:
+def plan_job(spec: JobSpec, where: str, folder: Path = Path(), *, outlets: Grants = USUAL_GRANTS) -> JobPlan:
     """Resolve a job.
 
     Parameters
@@ -187,22 +187,25 @@ def plan_job(spec: JobSpec, where: str, folder: Path = Path()) -> JobPlan:
         The job as it is written, and the name of its file.
     folder
         Where the paths of its resources begin, unless they are absolute.
+    outlets
+        What each outlet may be sent.
 
     Raises
     ------
     JobError
         With one line for every mistake that was found.
     """
-    return _Planner(spec, where, folder).plan()
+    return _Planner(spec, where, folder, outlets).plan()
 
 
 class _Planner:
     """Resolves a job and collects its mistakes, so that all are told at once."""
 
-    def __init__(self, spec: JobSpec, where: str, folder: Path) -> None:
+    def __init__(self, spec: JobSpec, where: str, folder: Path, outlets: Grants) -> None:
         self._spec = spec
         self._where = where
         self._folder = folder
+        self._outlets = outlets
         self._mistakes: list[str] = []
         self._resources = self._opened(folder)
 
@@ -285,6 +288,7 @@ class _Planner:
         resolver = ReactionResolver(
             frozenset(spec.access),
             makes,
+            self._outlets,
             {instance.name: Maker(instance.unit, given_by(instance.wires, {})) for instance in instances},
             lambda where, one: self._configure(where, one, Reactor),
             Wiring(self._resources, makes, self._mistake),
@@ -377,7 +381,7 @@ class _Planner:
         made_from = [self._spec.channels[name] for name in spec.channels if name in self._spec.channels]
         labels = frozenset(label for channel in made_from for label in channel.access)
         for outlet in spec.to:
-            if hidden := ungranted(outlet, labels):
+            if hidden := ungranted(outlet, labels, self._outlets):
                 self._mistake(f"{place}.to", f"{outlet!r} is not granted {', '.join(hidden)}")
         configured = self._configure(place, spec, Summary)  # type: ignore[type-abstract]
         if configured is None:

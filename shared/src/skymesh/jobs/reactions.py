@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from skymesh.errors import SettingsError
-from skymesh.jobs.outlets import OUTLETS, ungranted
+from skymesh.jobs.outlets import OUTLETS, Grants, OutletName, ungranted
 from skymesh.jobs.spec import ReactSpec
 from skymesh.jobs.when import Condition
 from skymesh.jobs.wires import Mistake, Wire, Wiring
@@ -47,7 +47,7 @@ class ReactionPlan:
     wires: tuple[Wire, ...]
     when: Condition
     once: Once
-    outlets: tuple[str, ...]
+    outlets: tuple[OutletName, ...]
 
 
 class ConfiguredReactor(Protocol):
@@ -69,6 +69,8 @@ class ReactionResolver:
     ----------
     grants, makes
         What the channel may see, and its instances with their result types.
+    outlets
+        What each outlet may be sent.
     makers
         The instances themselves.
     configure
@@ -83,6 +85,7 @@ class ReactionResolver:
         self,
         grants: Labels,
         makes: Mapping[str, type[Result]],
+        outlets: Grants,
         makers: Mapping[str, Maker],
         configure: Callable[[str, ReactSpec], ConfiguredReactor | None],
         wiring: Wiring,
@@ -90,6 +93,7 @@ class ReactionResolver:
     ) -> None:
         self._grants = grants
         self._makes = makes
+        self._outlets = outlets
         self._makers = makers
         self._configure = configure
         self._wiring = wiring
@@ -131,7 +135,7 @@ class ReactionResolver:
         for index, outlet in enumerate(outlets):
             if outlet in outlets[:index]:
                 self._mistake(place, f"{outlet!r} is there twice")
-            elif hidden := ungranted(outlet, self._grants):
+            elif hidden := ungranted(outlet, self._grants, self._outlets):
                 self._mistake(place, f"{outlet!r} is not granted {', '.join(hidden)}")
 
     def _check_apart(self, place: str, reactions: tuple[ReactionPlan, ...]) -> None:

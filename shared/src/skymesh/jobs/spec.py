@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from skymesh.jobs.outlets import OutletName, ProductOutletName
 from skymesh.jobs.when import ALWAYS
 from skymesh.units.reaction import Once
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
 """Names of jobs, channels and instances: letters, digits and underscores."""
-
-OutletName = Literal["file"]
 
 
 class _Part(BaseModel):
@@ -55,7 +54,7 @@ class SummariseSpec(UnitSpec):
     """A product of the whole run, made from some channels and handed to outlets."""
 
     channels: Annotated[list[Name], Field(min_length=1)]
-    to: Annotated[list[OutletName], Field(min_length=1)]
+    to: Annotated[list[ProductOutletName], Field(min_length=1)]
 
 
 class ChannelSpec(_Part):

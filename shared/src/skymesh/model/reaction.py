@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from skymesh.model.execution import InputEntry, Outcome, UnitRef
@@ -78,7 +80,9 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     run, id
         The key: the run, and the reaction's id.
     target
-        The outlet.
+        The outlet that the job names.
+    way
+        The outlet that took it: the same, or ``file`` where a run tells nobody but who runs it.
     places
         Where each message went, in their order.
     """
@@ -86,7 +90,74 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     run: Digest
     id: Digest
     target: str
+    way: str
     places: tuple[Place, ...]
+
+
+AttemptStatus = Literal["open", "withdrawn", "unclear"]
+"""``open``: being sent, if its lease runs, else nobody knows; ``withdrawn``: certainly not sent;
+``unclear``: it ended, and nobody knows whether the outlet took it."""
+
+
+class Attempt(msgspec.Struct, frozen=True, array_like=True):
+    """Somebody is about to send what is intended, or was; see `skymesh_deliver.attempts`.
+
+    Attributes
+    ----------
+    id, number, worker
+        The key: the reaction's id, which attempt it is, from 1, and who makes it.
+    run, target
+        Whose intent, and the outlet.
+    started_utc_ms, lease_until_utc_ms
+        When it began and until when it may go on, in ms of Unix time (UTC).
+    status
+        How it ended, as far as that is known without a receipt.
+    """
+
+    id: Digest
+    number: int
+    worker: str
+    run: Digest
+    target: str
+    started_utc_ms: int
+    lease_until_utc_ms: int
+    status: AttemptStatus = "open"
+
+
+HeldStatus = Literal["held", "released", "dropped"]
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """A reaction that is not sent before a person has decided.
+
+    Attributes
+    ----------
+    id
+        The key: the reaction's id.
+    run, target, stock, position
+        Whose intent, the outlet, the object and where in the log it fired.
+    reason
+        Why, in one line.
+    since_utc
+        ISO 8601 time at which it was held.
+    attempts
+        How many attempts came before: of those nobody asks any more how they ended.
+    status
+        ``held``; ``released`` to be sent once more; ``dropped`` for ever.
+    decision
+        What the person said who decided; empty until then.
+    """
+
+    id: Digest
+    run: Digest
+    target: str
+    stock: str
+    position: Position
+    reason: str
+    since_utc: str
+    attempts: int
+    status: HeldStatus = "held"
+    decision: str = ""
 
 
 def reaction_id(ref: UnitRef, channel: str, target: str, once: str, subject: str | Digest) -> Digest:

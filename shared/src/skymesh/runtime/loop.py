@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from skymesh.bus.bus import Outgoing, Partition, Slice
 from skymesh.codecs import wire
-from skymesh.errors import PacketError, TransientError
+from skymesh.errors import DeliveryPendingError, PacketError, TransientError
 from skymesh.model.run import Blob
 from skymesh.provenance.journal import Stopwatch
 from skymesh.runtime.batch_size import BatchSize
@@ -45,10 +45,10 @@ class TierLoop:
 
     The order of effects is what makes a crash harmless: documents are written first and are pure
     functions of their keys, so a batch that is decided again rewrites them unchanged; then parcels are
-    handed to their outlets, and a receipt is written for what they took; then outputs, journal and
-    offsets are committed in one transaction, so nothing is published twice. A receipt never stands for
-    what was not handed over, and whatever was handed over without one is handed over again under the
-    same key: the outlet makes the two one.
+    handed to their outlets one after the other, with a receipt written for each as soon as it is taken;
+    then outputs, journal and offsets are committed in one transaction, so nothing is published twice. A
+    receipt never stands for what was not handed over, and whatever was handed over without one is handed
+    over again under the same key: the outlet makes the two one, or asks its policy.
 
     A record that the tier cannot handle stops nothing: the batch is parted until it is alone, and it is
     set aside as a dead letter, published and journaled as everything else is.
@@ -170,7 +170,9 @@ class TierLoop:
         self._meter.batch(read, batch, outcome, outputs)
 
     def _published(self, outcome: Outcome) -> tuple[list[Outgoing], list[Blob]]:
-        return referring(self._outputs(outcome), self._record_bytes)
+        outputs, blobs = referring(self._outputs(outcome), self._record_bytes)
+        # Others read these, who know no references.
+        return [*outputs, *outcome.messages], blobs
 
     def _decoded(self, read: Slice) -> Batch[Any]:
         with poison():
@@ -201,10 +203,18 @@ class TierLoop:
             return self._tier.needs(batch, found)
 
     async def _deliver(self, parcels: tuple[Parcel, ...]) -> None:
+        """Hand over parcels; where one is not settled the others go on, and the batch is decided again."""
+        pending: list[DeliveryPendingError] = []
         for parcel in parcels:
-            await self._outlets[parcel.outlet].deliver(parcel)
-        self._checkpoint(f"{self._tier.name} delivered")
-        await self._store.write([parcel.receipt for parcel in parcels])
+            try:
+                await self._outlets[parcel.outlet].deliver(parcel)
+            except DeliveryPendingError as error:
+                pending.append(error)
+                continue
+            self._checkpoint(f"{self._tier.name} delivered")
+            await self._store.write([parcel.receipt])
+        if pending:
+            raise max(pending, key=lambda error: error.pause_s)
 
     def _outputs(self, outcome: Outcome) -> list[Outgoing]:
         topic = self._context.topic
@@ -223,7 +233,7 @@ def _halves(read: Slice) -> tuple[Slice, Slice]:
 
 
 async def with_retries(loop: TierLoop, *, attempts: int = 5, first_pause_s: float = 0.2) -> int:
-    """Run a step, again after growing pauses while a service is away.
+    """Run a step, again after growing pauses while a service is away, or as long as that asks for.
 
     Raises
     ------
@@ -233,8 +243,8 @@ async def with_retries(loop: TierLoop, *, attempts: int = 5, first_pause_s: floa
     for attempt in range(attempts):
         try:
             return await loop.step()
-        except TransientError:
+        except TransientError as error:
             if attempt == attempts - 1:
                 raise
-            await asyncio.sleep(first_pause_s * 2**attempt)
+            await asyncio.sleep(max(first_pause_s * 2**attempt, error.pause_s))
     raise AssertionError

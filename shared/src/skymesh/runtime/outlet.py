@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from skymesh.model.reaction import Receipt
+from skymesh.model.reaction import Intent, Letter, Receipt
 
 
 class Item(NamedTuple):
-    """One message of a parcel: what the outlet calls it, and its bytes."""
+    """One message of a parcel: what the outlet calls it, and itself."""
 
     name: str
-    body: bytes
+    letter: Letter
 
 
 class Parcel(NamedTuple):
@@ -19,17 +19,22 @@ class Parcel(NamedTuple):
 
     Attributes
     ----------
-    outlet
-        Name of the outlet.
+    intent
+        What is told, and by whom. Its `id` is the key by which an outlet knows a repetition.
     items
-        The messages of one reaction.
+        Its messages.
     receipt
-        Its `id` is the reaction's, which is the key by which an outlet knows a repetition.
+        The proof.
     """
 
-    outlet: str
+    intent: Intent
     items: tuple[Item, ...]
     receipt: Receipt
+
+    @property
+    def outlet(self) -> str:
+        """Name of the outlet."""
+        return self.intent.target
 
 
 class Outlet(Protocol):
@@ -45,5 +50,7 @@ class Outlet(Protocol):
         Raises
         ------
         OutletUnavailableError
-            If it cannot be handed over now.
+            If it cannot be handed over now; nothing was taken. Its children say what else may be.
+        DeliveryRefusedError
+            If it never will be taken.
         """

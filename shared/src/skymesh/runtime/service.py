@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -19,7 +20,13 @@ from skymesh.bus.bus import Partition
 from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.bus.kafka.group import Group, Membership
 from skymesh.bus.kafka.partition import KafkaPartition
-from skymesh.errors import BrokerUnavailableError, MeshError, SettingsError, TransientError
+from skymesh.errors import (
+    BrokerUnavailableError,
+    MeshError,
+    OutletUnavailableError,
+    SettingsError,
+    TransientError,
+)
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
 from skymesh.runtime.live import LiveMesh, live_mesh
@@ -51,6 +58,8 @@ class Reading:
         Its input; empty for the mesh's topic of what it reads.
     outlets
         Where its parcels go.
+    batch_records
+        Most records in a batch, where the service's settings allow more.
     close
         Lets go of what the tier holds, in the end.
     """
@@ -58,6 +67,7 @@ class Reading:
     tier: Tier[Any]
     topics: tuple[str, ...] = ()
     outlets: Mapping[str, Outlet] = field(default_factory=dict)
+    batch_records: int = sys.maxsize
     close: Callable[[], None] = lambda: None
 
 
@@ -187,7 +197,7 @@ class _Service:
                 context,
                 jobs,
                 outlets=reading.outlets,
-                batch_records=settings.batch_records,
+                batch_records=min(settings.batch_records, reading.batch_records),
                 batch_s=settings.batch_s,
                 record_bytes=settings.record_bytes,
                 compute=self._main,
@@ -222,10 +232,13 @@ class _Service:
                 # The partition may be another's by now: the group decides.
                 raise
             except TransientError as error:
-                self._health.unmet("store", str(error))
+                # An outlet that is away holds back its own reactions; the service is well.
+                if not isinstance(error, OutletUnavailableError):
+                    self._health.unmet("store", str(error))
                 self._metrics.retried(error)
-                get_log().warning("a batch is tried again", tier=self._name, problem=str(error), in_s=pause_s)
-                await self._pause(pause_s)
+                wait_s = max(pause_s, error.pause_s)
+                get_log().warning("a batch is tried again", tier=self._name, problem=str(error), in_s=wait_s)
+                await self._pause(wait_s)
                 pause_s = min(2 * pause_s, _MOST_PAUSE_S)
             else:
                 self._health.met("store")
@@ -266,13 +279,13 @@ class _Service:
         return left_s
 
     async def _pause(self, seconds: float) -> None:
-        """Wait, unless told to stop meanwhile."""
-        self._health.beat()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            return
+        """Wait, unless told to stop meanwhile; a long wait that somebody asked for is no stop."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._stop.is_set():
+            self._health.beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left, _LOOK_EVERY_S)):
+                    await self._stop.wait()
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> Any:

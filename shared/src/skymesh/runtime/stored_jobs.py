@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from skymesh.errors import InvariantError, JobError, SettingsError
 from skymesh.jobs.deployed import Deployed
+from skymesh.jobs.outlets import ALL_GRANTED
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.jobs.spec import JobSpec
 from skymesh.model.execution import UnitRef
@@ -69,7 +70,7 @@ async def changed_units(store: Store, refs: Iterable[UnitRef]) -> list[str]:
 
 def _planned(record: JobRecord) -> JobPlan:
     try:
-        plan = plan_job(JobSpec.model_validate(record.spec), record.name)
+        plan = plan_job(JobSpec.model_validate(record.spec), record.name, outlets=ALL_GRANTED)
     except JobError as error:
         raise SettingsError(f"a deployed job cannot be run here: {error}", where=record.name) from None
     if plan.id != record.id:

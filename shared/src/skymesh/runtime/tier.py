@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from skymesh.bus.bus import Received
+from skymesh.bus.bus import Outgoing, Received
 from skymesh.codecs import wire
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
@@ -117,6 +117,8 @@ class Outcome:
         To hand to outlets, once the documents are stored.
     records
         To publish.
+    messages
+        To publish as they are, on topics that are not the mesh's.
     journal
         What was done, published with the records.
     dead
@@ -126,6 +128,7 @@ class Outcome:
     documents: tuple[Document, ...] = ()
     parcels: tuple[Parcel, ...] = ()
     records: tuple[Publication, ...] = ()
+    messages: tuple[Outgoing, ...] = ()
     journal: tuple[JournalEntry, ...] = ()
     dead: tuple[DeadLetter, ...] = ()
 

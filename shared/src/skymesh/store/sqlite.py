@@ -17,7 +17,7 @@ from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import Result, View
 from skymesh.model.ids import Digest, digest_bytes
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent, Receipt
+from skymesh.model.reaction import Attempt, Held, Intent, Receipt
 from skymesh.model.run import Blob
 from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
@@ -107,7 +107,9 @@ class SqliteStore:
                 links=self._at_arrivals(StateLink, log, keys.links, keys.until),
                 views=self._at_arrivals(View, log, keys.views, keys.until),
                 intents=self._intents(keys.intents),
-                receipts=self._receipts(keys.receipts),
+                receipts=self._all_by_id(Receipt, keys.receipts),
+                attempts=self._all_by_id(Attempt, keys.attempts),
+                held=self._by_id(Held, keys.held),
                 results=self._by_id(Result, keys.results),
                 states=self._by_id(State, keys.states),
                 cutouts={id_: block for id_, block in stamps.items() if block is not None},
@@ -155,10 +157,11 @@ class SqliteStore:
                 rows[run, stock].append(_decoded(body, Intent))
         return rows
 
-    def _receipts(self, ids: Iterable[Digest]) -> dict[Digest, list[Receipt]]:
-        select = "SELECT body FROM receipts WHERE id = ? ORDER BY run"
+    def _all_by_id(self, kind: type[D], ids: Iterable[Digest]) -> dict[Digest, list[D]]:
+        table = TABLES[kind]
+        select = f"SELECT body FROM {table.name} WHERE id = ? ORDER BY {', '.join(table.key)}"
         run = self._file.connection.execute
-        return {id_: [_decoded(body, Receipt) for (body,) in run(select, (id_,))] for id_ in ids}
+        return {id_: [_decoded(body, kind) for (body,) in run(select, (id_,))] for id_ in ids}
 
     def _markers(self, log: Digest, partition: int, until: Position) -> list[PlacedMarker]:
         found = self._file.connection.execute(

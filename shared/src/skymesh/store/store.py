@@ -12,7 +12,7 @@ from skymesh.model.deployment import Deployment, Epoch, PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent, Receipt
+from skymesh.model.reaction import Attempt, Held, Intent, Receipt
 from skymesh.model.run import (
     Blob,
     ConfigRecord,
@@ -33,7 +33,7 @@ Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
     | Cutouts | Intent | Receipt | PlacedMarker | Blob | Alert
-    | Epoch | Deployment | Redrive
+    | Epoch | Deployment | Redrive | Attempt | Held
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -61,6 +61,8 @@ class Keys:
         behind what was told already.
     receipts
         Reactions whose receipts are wanted, by whichever run.
+    attempts, held
+        Reactions of which is wanted who tried to send them, and whether they are held back.
     results, states, cutouts, blobs
         What is wanted by id.
     markers
@@ -77,6 +79,8 @@ class Keys:
     views: frozenset[RunStock] = frozenset()
     intents: frozenset[RunStock] = frozenset()
     receipts: frozenset[Digest] = frozenset()
+    attempts: frozenset[Digest] = frozenset()
+    held: frozenset[Digest] = frozenset()
     results: frozenset[Digest] = frozenset()
     states: frozenset[Digest] = frozenset()
     cutouts: frozenset[Digest] = frozenset()
@@ -112,6 +116,8 @@ class Found:
     views: dict[RunStock, list[View]] = field(default_factory=dict)
     intents: dict[RunStock, list[Intent]] = field(default_factory=dict)
     receipts: dict[Digest, list[Receipt]] = field(default_factory=dict)
+    attempts: dict[Digest, list[Attempt]] = field(default_factory=dict)
+    held: dict[Digest, Held] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
     states: dict[Digest, State] = field(default_factory=dict)
     cutouts: dict[Digest, bytes] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from skymesh.model.alert import Alert, Arrival
 from skymesh.model.deployment import Deployment, Epoch, PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent, Receipt
+from skymesh.model.reaction import Attempt, Held, Intent, Receipt
 from skymesh.model.run import (
     Blob,
     ConfigRecord,
@@ -105,6 +105,10 @@ TABLES: dict[type[Any], Table] = {
         partition=("run", "stock"),
     ),
     Receipt: Table("receipts", ("run", "id"), indexes=(("id",),), place=("run", "id"), partition=("id",)),
+    Attempt: Table(
+        "attempts", ("id", "number", "worker"), first_stays=False, place=("id", "number", "worker")
+    ),
+    Held: Table("held", ("id",), ("run",), first_stays=False),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "source", "partition", "first"),
@@ -146,7 +150,9 @@ TABLES: dict[type[Any], Table] = {
 _COLUMN_TYPES: dict[str, type[bool | int | str]] = {
     "is_transient": bool,
     **dict.fromkeys(("partition", "first", "index", "number"), int),
-    **dict.fromkeys(("stock", "tier", "channel", "instance", "name", "unit", "version", "source"), str),
+    **dict.fromkeys(
+        ("stock", "tier", "channel", "instance", "name", "unit", "version", "source", "worker"), str
+    ),
 }
 
 _READERS: dict[tuple[type[Any], str], Callable[[Any], Any]] = {

@@ -21,7 +21,17 @@ from skymesh.model.execution import (
 from skymesh.model.ids import Digest, canonical, digest_bytes, digest_of, text_id
 from skymesh.model.point import DETECTION, LIMIT, DataPoint
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent, Letter, Place, Receipt, letters_digest, reaction_id
+from skymesh.model.reaction import (
+    Attempt,
+    Held,
+    HeldStatus,
+    Intent,
+    Letter,
+    Place,
+    Receipt,
+    letters_digest,
+    reaction_id,
+)
 from skymesh.model.run import (
     Blob,
     ConfigRecord,
@@ -172,7 +182,21 @@ def intent(number: int, *, run: Digest = RUN, body: bytes = b"<x>\x00\xff</x>") 
 
 def receipt(number: int, *, run: Digest = RUN) -> Receipt:
     """Return the receipt of the n-th intent."""
-    return Receipt(run, intent(number).id, "file", (Place("event/é.xml", digest_of("digest", number), 9),))
+    places = (Place("event/é.xml", digest_of("digest", number), 9),)
+    return Receipt(run, intent(number).id, "file", "file", places)
+
+
+def attempt(number: int, *, which: int = 1, worker: str = "é-1") -> Attempt:
+    """Return an attempt to send the n-th intent."""
+    one = intent(number)
+    return Attempt(one.id, which, worker, one.run, one.target, 1_700_000_000_000, 1_700_000_060_000)
+
+
+def held(number: int, *, status: HeldStatus = "held") -> Held:
+    """Return the n-th intent as it is held back."""
+    one = intent(number)
+    told = (one.stock, one.position, "no answer: é", "2026-01-01T00:00:00.000+00:00")
+    return Held(one.id, one.run, one.target, *told, 2, status)
 
 
 def settled(number: int, *, run: Digest = RUN) -> Settled:
@@ -243,7 +267,7 @@ def one_of_each() -> list[Document]:
         ),
         Redrive(LOG, "skymesh.live.accepted.v1/2", 7, "t1", 3, "2026-01-01T00:00:00+00:00"),
         intent(0), receipt(0), marker(0), Blob(JOB, b"\xc1\x00" * 9), arrival(1).alert,
-        Epoch(LOG, 2, 8), Deployment(LOG, "job", (RUN, OTHER_RUN)),
+        Epoch(LOG, 2, 8), Deployment(LOG, "job", (RUN, OTHER_RUN)), attempt(0), held(0),
     ]  # fmt: skip
 
 

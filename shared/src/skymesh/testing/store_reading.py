@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import structs
+
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Settled, View
 from skymesh.model.ids import Digest, digest_of
@@ -103,6 +105,30 @@ class StoreReading(Contract):
             unknown = digest_of("reaction", "none")
             found = await store.read(made.LOG, Keys(receipts=frozenset({both[0].id, unknown})))
             assert found.receipts == {both[0].id: sorted(both, key=lambda row: row.run), unknown: []}
+
+        self.on(address, work)
+
+    def test_attempts_are_read_by_reaction_in_their_order(self, address: str) -> None:
+        """Those of every worker; the last word of each counts."""
+
+        async def work(store: Store) -> None:
+            mine = [made.attempt(1, which=n, worker=w) for n, w in ((2, "b"), (1, "b"), (1, "a"), (10, "a"))]
+            await store.write([*mine, made.attempt(2)])
+            ended = structs.replace(mine[0], status="unclear")
+            await store.write([ended])
+            found = await store.read(made.LOG, Keys(attempts=frozenset({mine[0].id, made.JOB})))
+            assert found.attempts == {mine[0].id: [mine[2], mine[1], ended, mine[3]], made.JOB: []}
+
+        self.on(address, work)
+
+    def test_what_is_held_is_read_by_reaction_and_the_last_word_counts(self, address: str) -> None:
+        """Held, then released."""
+
+        async def work(store: Store) -> None:
+            for status in ("held", "released"):
+                await store.write([made.held(1, status=status), made.held(2)])
+            found = await store.read(made.LOG, Keys(held=frozenset({made.held(1).id, made.JOB})))
+            assert found.held == {made.held(1).id: made.held(1, status="released")}
 
         self.on(address, work)
 

@@ -27,7 +27,12 @@ _OF_TIMEOUT = 0.75
 @lru_cache(maxsize=1 << 16)
 def partition_of(key: str, count: int) -> int:
     """Return the partition of a key among `count`, as every client of Kafka computes it."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % count)
+    return int((murmur2(key_bytes(key)) & 0x7FFFFFFF) % count)
+
+
+def key_bytes(key: str) -> bytes:
+    """Return the bytes of a key, also of one that was no text when it was read."""
+    return key.encode(errors="surrogateescape")
 
 
 class Publisher:
@@ -149,7 +154,7 @@ def _batches(
         if not 0 <= number < count:
             raise InvariantError(f"has {count} partitions, and none of the number {number}", where=topic)
         row = batches[TopicPartition(topic, number)]
-        record = {"timestamp": time_ms, "key": key.encode(), "value": value, "headers": list(headers)}
+        record = {"timestamp": time_ms, "key": key_bytes(key), "value": value, "headers": list(headers)}
         if not row or row[-1].append(**record) is None:
             row.append(producer.create_batch())
             row[-1].append(**record)

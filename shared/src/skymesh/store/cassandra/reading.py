@@ -11,7 +11,7 @@ from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import Result, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent, Receipt
+from skymesh.model.reaction import Attempt, Held, Intent, Receipt
 from skymesh.model.run import Blob
 from skymesh.model.state import State, StateLink, Verdict
 from skymesh.store.cassandra.layout import layout_of
@@ -65,7 +65,8 @@ class Reading:
         for run, stocks in _by_run(keys.intents).items():
             yield from self._parts((Intent, (run,)), stocks)
         by_id: dict[type[Any], frozenset[Digest]] = {
-            Result: keys.results, State: keys.states, Receipt: keys.receipts,
+            Result: keys.results, State: keys.states, Receipt: keys.receipts, Attempt: keys.attempts,
+            Held: keys.held,
         }  # fmt: skip
         for kind, ids in by_id.items():
             yield from self._parts((kind, ()), ids)
@@ -104,6 +105,8 @@ class Reading:
                 for key, intents in self._of_runs(Intent, keys.intents).items()
             },
             receipts=self._found[Receipt, ()],
+            attempts=self._found[Attempt, ()],
+            held=self._only(Held),
             results=self._only(Result),
             states=self._only(State),
             cutouts={id_: cutouts.block for id_, cutouts in self._only(Cutouts).items()},

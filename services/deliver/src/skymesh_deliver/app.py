@@ -1,0 +1,35 @@
+"""Putting the deliverers together: one for each outlet that there are settings for."""
+
+from __future__ import annotations
+
+from skymesh.errors import SettingsError
+from skymesh.runtime.live import LiveMesh
+from skymesh.runtime.service import Reading, serve
+from skymesh_deliver.door import Door
+from skymesh_deliver.doors import NEEDED, doors
+from skymesh_deliver.outlets import WEBHOOK_BATCH_RECORDS, folder_outlet, webhook_outlet
+from skymesh_deliver.settings import DeliverSettings
+from skymesh_deliver.tier import Deliver
+
+
+async def build(mesh: LiveMesh, settings: DeliverSettings) -> list[Reading]:  # noqa: ARG001  # as in every service
+    """Return what the service works on."""
+    found = doors()
+    if not found:
+        raise SettingsError(f"there is no outlet: set {', '.join(NEEDED.values())} or one of them")
+    return [await _reading(mesh, door) for door in found.values()]
+
+
+async def _reading(mesh: LiveMesh, door: Door) -> Reading:
+    tier = Deliver(mesh.context, door)
+    if door.is_transactional and await mesh.bus.partitions(door.topic) == 0:
+        raise SettingsError(f"there is no such topic for the outlet {door.target!r}", where=door.topic)
+    if door.way == "webhook":
+        webhook = webhook_outlet(mesh.store, mesh.context.log)
+        return Reading(tier, outlets={door.target: webhook}, batch_records=WEBHOOK_BATCH_RECORDS)
+    return Reading(tier, outlets={} if door.is_transactional else {door.target: folder_outlet()})
+
+
+def main() -> int:
+    """Serve until told to stop; return the exit code."""
+    return serve("deliver", DeliverSettings, build)
