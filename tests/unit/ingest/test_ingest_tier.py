@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymesh.bus.bus import Received, key_text
+from skymesh.codecs import wire
 from skymesh.codecs.confluent import Schemas
 from skymesh.errors import (
     InvalidDataPointError,
@@ -15,8 +17,11 @@ from skymesh.errors import (
 )
 from skymesh.model.alert import Alert, Arrival
 from skymesh.model.ids import text_id
+from skymesh.model.run import DeadLetter
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.tier import Batch
 from skymesh.runtime.topics import ACCEPTED, ALERTS, DEAD_LETTERS, survey_record
+from skymesh.store.store import Found
 from skymesh_ingest.journal import SHAPE
 from skymesh_ingest.schemas import SchemaSettings, schemas_of
 from skymesh_ingest.tier import Ingest
@@ -94,7 +99,7 @@ def test_what_is_bad_is_dead_with_its_reason_and_the_message_that_can_be_sent_ag
         (UndecodableAlertError.code, 2, b""),
         (UndecodableAlertError.code, 3, b"no container"),
     ]
-    assert [letter.original.key for letter in letters] == ["key 1", "key 2", "key 3"]
+    assert [letter.original.key for letter in letters] == [b"key 1", b"key 2", b"key 3"]
     assert {(letter.run, letter.original.topic, letter.attempt) for letter in letters} == {(LOG, TOPIC, 1)}
     shape = next(entry for entry in journal if entry.instance == SHAPE)
     assert shape.counts == {"published": 2, "dead": 3}
@@ -246,3 +251,17 @@ def test_an_alert_of_two_thousand_points_travels_by_reference_and_is_registered(
     assert len(sent.value) == 17
     assert sent.key == arrival.stock
     assert len(arrival.alert.points) == 2001
+
+
+def test_a_key_that_is_no_text_is_kept_as_it_is():
+    (letter,) = deciding_on(Received(3, key_text(b"\xff\x00"), INVALID))
+    assert letter.original.key == b"\xff\x00"
+    assert wire.decode(wire.encode(letter), DeadLetter) == letter
+
+
+def deciding_on(record):
+    tier = Ingest(LIVE, Schemas())
+    batch = Batch(0, 3, 4, (3,), (0,), (tier.decode(record, TOPIC, 0),))
+    outcome = tier.process(batch, Found())
+    wire.encode(outcome.journal)
+    return outcome.dead

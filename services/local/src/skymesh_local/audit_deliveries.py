@@ -26,18 +26,22 @@ async def audit_deliveries(store: Store, run: Run, journal: Journal) -> list[str
     async for receipt in store.scan(Receipt, run=run.id):
         receipts[receipt.id] = receipt
     holes: list[str] = []
-    open_ = 0
+    open_: dict[str, list[Intent]] = {}
     async for intent in store.scan(Intent, run=run.id):
         own = receipts.pop(intent.id, None)
         if own is not None and not _is_of(own, intent):
             holes.append(f"the receipt of {text_id('reaction', intent.id)} is not of its messages")
         line = told.pop((intent.target, text_id("reaction", intent.id)), None)
         if line is None:
-            open_ += 1
+            open_.setdefault(intent.target, []).append(intent)
         elif problem := await _problem(store, intent, line, own, journal):
             holes.append(f"{text_id('reaction', intent.id)} {problem}")
-    if open_ and not journal.inflight:
-        holes.append(f"{open_} reactions were not delivered")
+    lost = sum(
+        len(journal.burials.unexcused(f"{DELIVERERS}{target}", intents, lambda intent: intent.stock))
+        for target, intents in open_.items()
+    )
+    if lost and not journal.inflight:
+        holes.append(f"{lost} reactions were not delivered")
     holes += [f"a receipt of {text_id('reaction', id_)}, which is not intended" for id_ in sorted(receipts)]
     return holes + [f"{name} was delivered and is not intended" for _, name in sorted(told)]
 
