@@ -22,6 +22,7 @@ from skymesh.runtime.topics import (
     INTENTS,
     PROVENANCE,
     RESULTS,
+    SOURCES,
     STATES,
     survey_record,
 )
@@ -146,9 +147,10 @@ async def make_mesh(store_url: str) -> Epoch:
 def mesh_topics(context: Context, partitions: int) -> list[Topic]:
     """Return what the mesh asks of its topics."""
     records = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
-    return [
+    kept = [
         Topic(context.topic(record), partitions, days * _DAY_MS) for record, days in sorted(records.items())
     ]
+    return [*kept, Topic(context.topic(SOURCES), 1, is_compacted=True)]
 
 
 async def _begin(bus: KafkaBus, context: Context, epoch: Epoch) -> None:

@@ -66,6 +66,11 @@ class Feed:
         """How many records are not committed: exact at the end, before it with gaps counted as records."""
         return len(self._records) + max(0, (self.stable_end or 0) - self.position)
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """When its first record was published, in ms of Unix time; None if it holds none."""
+        return self._records[0].time_ms if self._records else None
+
     def add(self, records: Sequence[Received]) -> None:
         """Append what was read."""
         self._records.extend(records)
