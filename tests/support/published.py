@@ -54,4 +54,7 @@ async def make_topic(mesh, name):
 async def told_through_kafka(mesh):
     """Return the reactions that the outlet's topic holds, in any order."""
     async with live_mesh(mesh.url) as live:
-        return [dict(record.headers)["skymesh-reaction"] for record in await records_of(live, mesh.own["SKYMESH_KAFKA_OUTLET_TOPIC"])]
+        return [
+            dict(record.headers)["reaction"].decode()
+            for record in await records_of(live, mesh.own["SKYMESH_KAFKA_OUTLET_TOPIC"])
+        ]

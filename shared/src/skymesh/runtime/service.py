@@ -96,7 +96,7 @@ def serve(name: str, kind: type[S], build: Callable[[LiveMesh, S], Awaitable[Seq
         settings = from_environment(kind)
         configure_logs(settings.log_level)
         forward_libraries()
-        return _Service(name, settings, lambda mesh: build(mesh, settings)).run()
+        return _Service(settings.tier_of(name), settings, lambda mesh: build(mesh, settings)).run()
     except MeshError as error:
         return _told(error)
 
