@@ -68,10 +68,10 @@ def own_kafka(tmp_path: Path) -> Iterator[KafkaServer]:
 
 
 @pytest.fixture
-def own_cassandra(tmp_path: Path) -> Iterator[CassandraServer]:
-    """A Cassandra of the test's own, to be stopped, killed and started."""
+def own_cassandra(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CassandraServer]:
+    """A Cassandra of the test's own, to be stopped, killed and started; a parameter is more settings."""
     _need_jvm()
-    with CassandraServer(tmp_path / "cassandra") as server:
+    with CassandraServer(tmp_path / "cassandra", settings=getattr(request, "param", {})) as server:
         yield server
 
 

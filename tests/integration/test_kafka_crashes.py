@@ -9,8 +9,9 @@ import pytest
 
 from support.kafka_members import Stream
 
-COUNT = 8000
+COUNT = 6000
 ONCE = Counter(range(COUNT))
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

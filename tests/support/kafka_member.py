@@ -1,7 +1,7 @@
 """A process that is a member of a group: it copies a topic to another one until it is told to end.
 
-Arguments: address, group, source, target, and the name of its instance or nothing. It says ``commit`` for each
-batch, ``took`` for each partition that it takes, and ``again`` when it joins anew.
+Arguments: address, group, source, target, and the name of its instance or nothing. It says ``commit``
+for each batch, ``took`` for each partition that it takes, and ``again`` when it joins anew.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from skymesh.errors import SettingsError
 from skymesh.runtime.live import LiveMesh
 from skymesh.runtime.service import Reading, serve
 from skymesh_deliver.door import Door
-from skymesh_deliver.doors import NEEDED, doors
+from skymesh_deliver.doors import doors
 from skymesh_deliver.outlets import WEBHOOK_BATCH_RECORDS, folder_outlet, webhook_outlet
 from skymesh_deliver.settings import DeliverSettings
 from skymesh_deliver.tier import Deliver
@@ -14,10 +14,7 @@ from skymesh_deliver.tier import Deliver
 
 async def build(mesh: LiveMesh, settings: DeliverSettings) -> list[Reading]:  # noqa: ARG001  # as in every service
     """Return what the service works on."""
-    found = doors()
-    if not found:
-        raise SettingsError(f"there is no outlet: set {', '.join(NEEDED.values())} or one of them")
-    return [await _reading(mesh, door) for door in found.values()]
+    return [await _reading(mesh, door) for door in doors().values()]
 
 
 async def _reading(mesh: LiveMesh, door: Door) -> Reading:

@@ -9,14 +9,13 @@ from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import Grants, OutletName
 from skymesh.settings.environment import from_environment
 from skymesh_deliver.door import Door
-from skymesh_deliver.settings import FileSettings, KafkaOutletSettings, WebhookSettings
+from skymesh_deliver.settings import KafkaOutletSettings, WebhookSettings
 
 NEEDED: Final[Mapping[OutletName, str]] = {
-    "file": "SKYMESH_OUTLET_FOLDER",
     "kafka": "SKYMESH_KAFKA_OUTLET_TOPIC",
     "webhook": "SKYMESH_WEBHOOK_URL",
 }
-"""The setting without which an outlet is not there."""
+"""The setting without which an outlet is not there; files can always be written."""
 
 
 def outlet_grants() -> Grants:
@@ -39,9 +38,7 @@ def doors() -> dict[OutletName, Door]:
     SettingsError
         If a setting does not fit.
     """
-    found: dict[OutletName, Door] = {}
-    if from_environment(FileSettings).folder is not None:
-        found["file"] = Door("file", "file")
+    found: dict[OutletName, Door] = {"file": Door("file", "file")}
     kafka, webhook = from_environment(KafkaOutletSettings), from_environment(WebhookSettings)
     if kafka.topic:
         found["kafka"] = Door("kafka", "kafka", kafka.grants, topic=kafka.topic)

@@ -46,11 +46,9 @@ def folder_outlet() -> Outlet:
     Raises
     ------
     SettingsError
-        If there is none, or it cannot be made.
+        If it cannot be made.
     """
     folder = from_environment(FileSettings).folder
-    if folder is None:
-        raise SettingsError(f"set {NEEDED['file']} to deliver there", where="outlet 'file'")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

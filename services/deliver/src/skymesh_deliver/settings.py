@@ -39,7 +39,7 @@ class FileSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SKYMESH_OUTLET_", extra="ignore", frozen=True)
 
-    folder: Path | None = None
+    folder: Path = Path("skymesh-out/live")
 
 
 class KafkaOutletSettings(BaseSettings):

@@ -1,26 +1,16 @@
-"""From finite sources to a log: every packet is read once, and the log is in canonical order.
-
-The order is time of observation of the triggering point, alert id, digest of the decoded record:
-whatever the files are called, and in whatever order they come, the same packets make the same log.
-To know it, all must have been read; until then the alerts lie in a temporary file, and SQLite sorts
-their keys.
-"""
+"""From finite sources to a log: every packet is read once, and the log is in canonical order."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
 
 from skymesh.codecs import wire
 from skymesh.codecs.confluent import Schemas
-from skymesh.errors import StoreUnavailableError
 from skymesh.model.alert import Alert, AlertHead, Cutouts
 from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
@@ -29,6 +19,7 @@ from skymesh_ingest.journal import shaping_entry
 from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
 from skymesh_ingest.shaping import shape_packets
 from skymesh_local.app import Embedded
+from skymesh_local.canonical_order import CanonicalOrder, in_place_of, spool_errors
 
 # So few that what is decoded of them stays in the processor's cache.
 _PACKETS = 4
@@ -37,14 +28,10 @@ _ROWS_AT_ONCE = 128
 _GROUP_FLUSHES = 32
 _ROWS = 1000
 _LETTERS = 16
-_KEY = "time, alert, record, source, number"
 _COUNT = (
     "INSERT INTO counts VALUES (?, ?, ?)"
     " ON CONFLICT DO UPDATE SET published = published + excluded.published, dead = dead + excluded.dead"
 )
-_ALERTS = """CREATE TABLE alerts (
-    time REAL, alert BLOB, record BLOB, source TEXT, number INTEGER, stock TEXT, start INTEGER, size INTEGER
-)"""
 _NO_RUN = Digest(bytes(16))
 
 
@@ -65,14 +52,11 @@ class Intake:
         self._store, self._bus, self._file = embedded.store, embedded.bus, embedded.file
         self._schemas = schemas
         self._flushes = 0
-        # Both have no name and go with the process: the alerts' bytes, and a database of what is small.
-        with _errors():
-            self._bodies = tempfile.TemporaryFile(buffering=0, dir=folder)  # noqa: SIM115  # `close` does
-        self._end = 0
+        self._order = CanonicalOrder(folder)
+        # A database without a name, which goes with the process.
         self._spool = sqlite3.connect("", isolation_level=None)
         self._spool.execute("PRAGMA journal_mode = OFF")
         self._spool.execute("BEGIN")
-        self._spool.execute(_ALERTS)
         self._spool.execute("CREATE TABLE dead (body BLOB)")
         self._spool.execute("CREATE TABLE counts (name TEXT PRIMARY KEY, published INTEGER, dead INTEGER)")
         self._packets: list[Packet | Unreadable] = []
@@ -115,8 +99,8 @@ class Intake:
     async def _flush(self) -> None:
         # The event loop gets its turn: an interrupt is heard between two writes.
         await asyncio.sleep(0)
-        with _errors():
-            self._spool.executemany("INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._appended())
+        self._order.add(in_place_of(alert, wire.encode(alert)) for alert in self._alerts)
+        with spool_errors():
             self._spool.executemany("INSERT INTO dead VALUES (?)", self._dead)
             self._spool.executemany(_COUNT, ((name, *count) for name, count in self._counts.items()))
         await self._store.write(self._stamps)
@@ -124,19 +108,6 @@ class Intake:
             self._file.commit_group()
         self._flushes += 1
         self._alerts, self._dead, self._stamps, self._counts = [], [], [], {}
-
-    def _appended(self) -> list[tuple[object, ...]]:
-        """Append the alerts at hand to the temporary file; return the row that sorts and finds each."""
-        bodies, rows = [], []
-        for alert in self._alerts:
-            body = wire.encode(alert)
-            rows.append((*_sort_key(alert), alert.stock, self._end, len(body)))
-            bodies.append(body)
-            self._end += len(body)
-        left = memoryview(b"".join(bodies))
-        while left:
-            left = left[self._bodies.write(left) :]
-        return rows
 
     async def finish(self) -> Log:
         """Write the log in its order; nothing is written twice.
@@ -149,15 +120,12 @@ class Intake:
         await self._process()
         await self._flush()
         self._file.end_groups()
-        with _errors():
-            self._spool.execute(f"CREATE INDEX ordered ON alerts ({_KEY})")
-            keys = self._spool.execute(f"SELECT alert, record FROM alerts ORDER BY {_KEY}")
-            log_id = digest_sequence("log", (alert + record for alert, record in keys))
-            length = self._spool.execute("SELECT COUNT(*) FROM alerts").fetchone()[0]
-        log = Log(log_id, length)
+        self._order.end()
+        log_id = digest_sequence("log", (alert + record for alert, record in self._order.identities()))
+        log = Log(log_id, len(self._order))
         topic = topic_of(ALERTS, log_id.hex())
         await self._bus.create(topic)
-        await self._bus.fill(topic, self._in_order())
+        await self._bus.fill(topic, self._order)
         await self._store.write([log])
         return log
 
@@ -168,7 +136,7 @@ class Intake:
 
     async def account(self, run: Digest) -> None:
         """Write what was read for a run: a count for each source, and the dead letters."""
-        with _errors():
+        with spool_errors():
             counts = self._spool.execute("SELECT name, published, dead FROM counts ORDER BY name")
             while rows := counts.fetchmany(_ROWS):
                 await self._store.write([SourceCount(run, name, p + d, p, d) for name, p, d in rows])
@@ -180,18 +148,7 @@ class Intake:
     def close(self) -> None:
         """Drop the temporary files."""
         self._spool.close()
-        self._bodies.close()
-
-    def _in_order(self) -> Iterator[tuple[str, bytes]]:
-        with _errors():
-            rows = self._spool.execute(f"SELECT stock, start, size FROM alerts ORDER BY {_KEY}")
-            for stock, start, size in rows:
-                yield stock, os.pread(self._bodies.fileno(), size, start)
-
-
-def _sort_key(alert: Alert) -> tuple[object, ...]:
-    source = alert.source
-    return alert.trigger.mjd_tai, alert.id, alert.record, source.name, source.index
+        self._order.close()
 
 
 async def journal_intake(embedded: Embedded, run: Run) -> None:
@@ -202,24 +159,26 @@ async def journal_intake(embedded: Embedded, run: Run) -> None:
     StoreUnavailableError
         If the disk is full.
     """
-    topic = topic_of(ALERTS, run.log.hex())
     dead = [letter async for letter in embedded.store.scan(DeadLetter, run=run.id)]
-    length = await embedded.bus.end(topic, 0)
-    first = 0
-    async for records in embedded.bus.iter_from(topic, 0, first):
-        heads = [wire.decode(record.value, AlertHead) for record in records]
-        end = first + len(heads)
-        await embedded.store.write([shaping_entry(run.id, first, heads, dead if end == length else ())])
-        first = end
-    if not length:
-        await embedded.store.write([shaping_entry(run.id, 0, (), dead)])
+    topic = topic_of(ALERTS, run.log.hex())
+    partitions = await embedded.bus.partitions(topic)
+    for partition in range(partitions):
+        length = await embedded.bus.end(topic, partition)
+        told = dead if partition == partitions - 1 else []
+        first = 0
+        async for records in embedded.bus.iter_from(topic, partition, first):
+            heads = [head for record in records if (head := _head(record.value)) is not None]
+            end = records[-1].offset + 1
+            place = (partition, first, end)
+            await embedded.store.write([shaping_entry(run.id, place, heads, told if end == length else ())])
+            first = end
+        if not length:
+            await embedded.store.write([shaping_entry(run.id, (partition, 0, 0), (), told)])
 
 
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn errors about the temporary files into the mesh's."""
+def _head(value: bytes) -> AlertHead | None:
+    """Return the beginning of an alert; None for a marker in a live log, and for what is no record."""
     try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        problem = f"{error}; nothing is lost: run the same command again"
-        raise StoreUnavailableError(problem, where="temporary file") from error
+        return wire.decode(value, AlertHead)
+    except msgspec.MsgspecError:
+        return None

@@ -16,6 +16,7 @@ import typer
 
 from skymesh.errors import SettingsError
 from skymesh.jobs.plan import JobPlan
+from skymesh.jobs.pools import named_pools
 from skymesh.model.ids import text_id
 
 if TYPE_CHECKING:
@@ -45,11 +46,16 @@ def serve_tier(tier: str) -> None:
 
 
 def deploy_job(plan: JobPlan, name: str, store: str) -> None:
-    """Switch a job on, in the place of the one of its name."""
+    """Switch a job on, in the place of the one of its name; refuse outlets that have no settings."""
     from skymesh.runtime.deploying import deploy
+    from skymesh_deliver.doors import door_to
 
+    for target in dict.fromkeys(outlet for c in plan.channels for r in c.reactions for outlet in r.outlets):
+        door_to(target)
     run = on_mesh(store_url(store), lambda mesh: deploy(mesh, plan, name))
     print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
+    for pool in sorted(named_pools(plan.resolved)):
+        print(f"its units of pool {pool} are run by `skymesh serve t2` with SKYMESH_POOL={pool}")
 
 
 def undeploy_job(job: str, store: str) -> None:

@@ -125,8 +125,9 @@ def _print_channel(console: Console, channel: ChannelPlan) -> None:
         console.print(f"    {role} = {configured.ref.unit} {configured.ref.version}")
     for instance in channel.instances:
         wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
+        pool = f" in pool {instance.pool}" if instance.pool else ""
         console.print(
-            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
+            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)}){pool}"
         )
     for reaction in channel.reactions:
         console.print(
@@ -205,6 +206,8 @@ def print_audit(found: Audit) -> None:
     console.print(f"run:{found.run.id.hex()}  {'NOT balanced' if found.holes else 'balanced'}")
     console.print(f"  packets: {said}; {found.inflight} records in flight")
     console.print(f"  digest {found.digest}  results {found.results_digest}")
+    for note in found.notes:
+        console.print(f"  note: {note}")
     for hole in found.holes:
         console.print(f"  hole: {hole}")
 

@@ -180,7 +180,7 @@ async def _run(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None
             async for s in store.scan(SourceCount, run=id_)
         ]
         told["dead_letters"] = [
-            {"packet": f"{d.source}#{d.index}", "code": d.code, "reason": d.reason}
+            {"packet": d.place, "code": d.code, "reason": d.reason}
             async for d in store.scan(DeadLetter, run=id_)
         ]
     products = [p async for p in store.scan(Product, run=id_) if sight.sees(p.labels)]

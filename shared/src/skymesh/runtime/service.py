@@ -92,7 +92,7 @@ def serve(name: str, kind: type[S], build: Callable[[LiveMesh, S], Awaitable[Seq
         settings = from_environment(kind)
         configure_logs(settings.log_level)
         forward_libraries()
-        return _Service(name, settings, lambda mesh: build(mesh, settings)).run()
+        return _Service(settings.tier_of(name), settings, lambda mesh: build(mesh, settings)).run()
     except MeshError as error:
         return _told(error)
 
@@ -187,7 +187,7 @@ class _Service:
         """Be a member of the tier's group, and again after it was lost, until told to stop."""
         context, tier, settings = mesh.context, reading.tier, self._settings
         topics = reading.topics or (context.topic(tier.reads),)
-        jobs = StoredJobs(mesh.store)
+        jobs = StoredJobs(mesh.store, self._main)
 
         async def work(partition: Partition) -> None:
             loop = TierLoop(

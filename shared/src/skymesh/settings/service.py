@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+RECORD_BYTES = 900_000
+"""Largest record that is published itself: with its key and headers less than Kafka takes by default."""
+
 
 class ServiceSettings(BaseSettings):
     """What every service reads, from ``SKYMESH_…``; the rest has classes of its own.
@@ -47,4 +50,8 @@ class ServiceSettings(BaseSettings):
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
     expiry_warning_s: Annotated[float, Field(ge=0.0)] = 24 * 3600.0
-    record_bytes: Annotated[int, Field(ge=1024)] = 900_000
+    record_bytes: Annotated[int, Field(ge=1024)] = RECORD_BYTES
+
+    def tier_of(self, service: str) -> str:
+        """Return the name of the tier that a service is with these settings."""
+        return service

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from skymesh.errors import InvariantError
@@ -166,7 +166,8 @@ class StoreContract(StoreReading):
 
         self.on(address, read)
 
-    @settings(max_examples=25)
+    # Every store runs it, and they may well run in one session.
+    @settings(max_examples=25, suppress_health_check=[HealthCheck.differing_executors])
     @given(data=st.data())
     def test_any_order_of_writes_with_any_repetitions_makes_the_same_rows(self, data: st.DataObject) -> None:
         """Redelivery and zombies write what is there."""

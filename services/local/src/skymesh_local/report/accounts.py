@@ -113,10 +113,8 @@ async def accounts_of(store: Store, run: Digest) -> dict[tuple[str, str, str], A
 
 
 async def dead_letters_of(store: Store, run: Run) -> dict[tuple[str, str], Reason]:
-    """Return what could not be read, by code of the error and name of the reason."""
+    """Return what could not be read or handled, by code of the error and name of the reason."""
     reasons: dict[tuple[str, str], Reason] = {}
-    if run.dead:
-        async for letter in store.scan(DeadLetter, run=run.id):
-            found = counted(reasons, letter.code, letter.reason)
-            found.add(f"{letter.source}#{letter.index}", letter.reason)
+    async for letter in store.scan(DeadLetter, run=run.id):
+        counted(reasons, letter.code, letter.reason).add(letter.place, letter.reason)
     return reasons

@@ -27,7 +27,12 @@ _OF_TIMEOUT = 0.75
 @lru_cache(maxsize=1 << 16)
 def partition_of(key: str, count: int) -> int:
     """Return the partition of a key among `count`, as every client of Kafka computes it."""
-    return int((murmur2(key.encode()) & 0x7FFFFFFF) % count)
+    return int((murmur2(key_bytes(key)) & 0x7FFFFFFF) % count)
+
+
+def key_bytes(key: str) -> bytes:
+    """Return the bytes of a key, also of one that was no text when it was read."""
+    return key.encode(errors="surrogateescape")
 
 
 class Publisher:
@@ -123,8 +128,18 @@ async def _abandon(producer: AIOKafkaProducer) -> None:
         async with asyncio.timeout(_STOP_S):
             await producer.abort_transaction()
     except (KafkaError, TimeoutError, AssertionError):
-        # Its stop waits for what was sent: nothing of that is to arrive any more. There is no public way.
-        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+        _fail(producer)
+
+
+def _fail(producer: AIOKafkaProducer) -> None:
+    """Have a producer forget what it has not sent: its stop waits for that, and there is no public way."""
+    accumulator, manager = producer._message_accumulator, producer._txn_manager  # noqa: SLF001
+    accumulator.fail_all(ProducerClosed())
+    waiting = [batch._drain_waiter for row in accumulator._batches.values() for batch in row]  # noqa: SLF001
+    for future in [*waiting, manager.wait_for_transaction_end()]:
+        if future.done() and not future.cancelled():
+            # Nobody asks for these, and the event loop would complain of that with a traceback each.
+            future.exception()
 
 
 def _batches(
@@ -139,7 +154,7 @@ def _batches(
         if not 0 <= number < count:
             raise InvariantError(f"has {count} partitions, and none of the number {number}", where=topic)
         row = batches[TopicPartition(topic, number)]
-        record = {"timestamp": time_ms, "key": key.encode(), "value": value, "headers": list(headers)}
+        record = {"timestamp": time_ms, "key": key_bytes(key), "value": value, "headers": list(headers)}
         if not row or row[-1].append(**record) is None:
             row.append(producer.create_batch())
             row[-1].append(**record)

@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionBusy
+from cassandra.pool import NoConnectionsAvailable
+
 UNDER_WAY = 128
-BYTES_UNDER_WAY = 16 << 20
+BYTES_UNDER_WAY = 4 << 20
+LONGEST_WAIT_S = 10.0
+"""How long connections may take nothing before that is an error."""
+
+_PAUSE_S = 0.005
 
 
 class Request(NamedTuple):
@@ -27,7 +36,8 @@ async def run_all(session: Any, requests: Sequence[Request]) -> list[Rows]:
     """Run statements; return the rows of each, in their order.
 
     Statements are sent on by the driver's own thread as others return, so the event loop is woken
-    once. After an error no more are sent, and those under way are waited for.
+    once. What a full socket does not take waits until others have returned. After an error no more
+    are sent, and those under way are waited for.
 
     Raises
     ------
@@ -50,8 +60,11 @@ class _Burst:
         self._requests = requests
         self._lock = threading.Lock()
         self._next = 0
+        self._again: list[int] = []
         self._under_way = 0
         self._bytes_under_way = 0
+        self._is_held = False
+        self._busy_since: float | None = None
         self._error: Exception | None = None
 
     def send(self) -> None:
@@ -65,18 +78,31 @@ class _Burst:
                 self._failed(error, number)
 
     def _take(self) -> int | None:
+        """Return the next request to send; None if it has to wait, or if there is none."""
         with self._lock:
-            number = self._next
-            is_over = self._error is not None or self.done.cancelled() or number == len(self._requests)
-            if is_over or self._under_way >= UNDER_WAY or self._is_full(self._requests[number].size_bytes):
+            if self._is_over or self._is_held or not self._left:
                 return None
-            self._next += 1
+            number = self._again[-1] if self._again else self._next
+            if self._under_way and self._is_full(self._requests[number].size_bytes):
+                return None
+            if self._again:
+                self._again.pop()
+            else:
+                self._next += 1
             self._under_way += 1
             self._bytes_under_way += self._requests[number].size_bytes
             return number
 
+    @property
+    def _is_over(self) -> bool:
+        return self._error is not None or self.done.cancelled()
+
+    @property
+    def _left(self) -> int:
+        return len(self._requests) - self._next + len(self._again)
+
     def _is_full(self, size_bytes: int) -> bool:
-        return self._under_way > 0 and self._bytes_under_way + size_bytes > BYTES_UNDER_WAY
+        return self._under_way >= UNDER_WAY or self._bytes_under_way + size_bytes > BYTES_UNDER_WAY
 
     def _received(self, rows: Rows | None, number: int, future: Any) -> None:
         if rows:
@@ -84,26 +110,46 @@ class _Burst:
         if future.has_more_pages:
             future.start_fetching_next_page()
         else:
-            self._finished(number)
+            self._busy_since = None
+            self._finished(number, is_held=False)
 
     def _failed(self, error: Exception, number: int) -> None:
-        with self._lock:
+        is_held = _is_busy(error) and self._may_wait()
+        if is_held:
+            self.rows[number] = []
+            self._again.append(number)
+        else:
             self._error = self._error or error
-        self._finished(number)
+        self._finished(number, is_held=is_held)
 
-    def _finished(self, number: int) -> None:
+    def _may_wait(self) -> bool:
+        self._busy_since = self._busy_since or time.monotonic()
+        return time.monotonic() - self._busy_since < LONGEST_WAIT_S
+
+    def _finished(self, number: int, *, is_held: bool) -> None:
+        """Go on with what is left, after a pause if nothing is under way that would tell when."""
         with self._lock:
+            self._is_held = is_held
             self._under_way -= 1
             self._bytes_under_way -= self._requests[number].size_bytes
-            is_last = not self._under_way and (
-                self._error is not None or self._next == len(self._requests) or self.done.cancelled()
-            )
-        if is_last:
-            # The loop is closed if nobody waits any more.
-            with contextlib.suppress(RuntimeError):
-                self.done.get_loop().call_soon_threadsafe(self._wake)
+            is_idle = not self._under_way
+        if not is_idle:
+            self.send()
+        elif self._is_over or not self._left:
+            self._call(self._wake)
+        elif is_held:
+            self._call(self.done.get_loop().call_later, _PAUSE_S, self._resume)
         else:
             self.send()
+
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        # The loop is closed if nobody waits any more.
+        with contextlib.suppress(RuntimeError):
+            self.done.get_loop().call_soon_threadsafe(function, *arguments)
+
+    def _resume(self) -> None:
+        self._is_held = False
+        self.send()
 
     def _wake(self) -> None:
         if self.done.done():
@@ -112,3 +158,11 @@ class _Burst:
             self.done.set_result(None)
         else:
             self.done.set_exception(self._error)
+
+
+def _is_busy(error: Exception) -> bool:
+    """Whether nothing was sent, because connections could not take it just then."""
+    return isinstance(error, NoHostAvailable) and any(
+        isinstance(cause, ConnectionBusy | NoConnectionsAvailable)
+        for cause in (error.errors.values() if isinstance(error.errors, dict) else ())
+    )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 import ssl
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from cassandra.connection import DefaultEndPoint
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.query import tuple_factory
 
-from skymesh.errors import SettingsError
+from skymesh.errors import InvariantError, SettingsError
 from skymesh.settings.store import CassandraSettings, Consistency
 from skymesh.store.cassandra.errors import mesh_errors
 
@@ -27,7 +28,7 @@ _PORT = 9042
 _FORM = "a store on Cassandra is given as cassandra://host:port[,host:port…]/keyspace"
 # The newest version spends half as much again of a client's time, on checksums of what TCP has checked.
 _PROTOCOL = 4
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 10.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 3.0
 _PAGE_ROWS = 500
 
 # Without a handler of its own Python prints the driver's warnings, tracebacks and all, to the terminal.
@@ -107,9 +108,19 @@ class Connection:
                 self.session = await asyncio.to_thread(self._cluster.connect)
         except BaseException:
             await self.close()
+            self._refuse_unknown_datacentre()
             raise
         self.session.default_fetch_size = _PAGE_ROWS
         return self
+
+    def _refuse_unknown_datacentre(self) -> None:
+        """Refuse a datacentre that a cluster which answers does not have."""
+        known = self.nodes_by_datacentre()
+        if known and self.datacentre not in known:
+            raise SettingsError(
+                f"the cluster has no datacentre {self.datacentre}, but {', '.join(sorted(known))}",
+                where="SKYMESH_STORE_LOCAL_DATACENTRE",
+            )
 
     async def close(self) -> None:
         """Disconnect."""
@@ -136,11 +147,16 @@ class Connection:
 
         Raises
         ------
+        SettingsError
+            If it is not there (yet: it is listed before it can be used).
         StoreUnavailableError
             If no node answers.
         """
-        with mesh_errors(str(self.address)):
-            await asyncio.to_thread(self.session.set_keyspace, self.address.keyspace)
+        try:
+            with mesh_errors(str(self.address)):
+                await asyncio.to_thread(self.session.set_keyspace, self.address.keyspace)
+        except InvariantError:
+            raise SettingsError("there is no such keyspace", where=str(self.address)) from None
 
     def _first_node(self) -> Any:
         """Return the node that every client asks for changes of the schema: there they come in turn."""
@@ -174,10 +190,9 @@ class Connection:
 
     def nodes_by_datacentre(self) -> dict[str, int]:
         """Return how many nodes each datacentre has."""
-        counts: dict[str, int] = {}
-        for node in self._cluster.metadata.all_hosts():
-            counts[node.datacenter] = counts.get(node.datacenter, 0) + 1
-        return counts
+        nodes = self._cluster.metadata.all_hosts()
+        # A node that never answered is known by its address alone.
+        return dict(Counter(str(node.datacenter) for node in nodes if node.datacenter))
 
     async def copies(self) -> dict[str, int] | None:
         """Return the copies that the keyspace keeps in each datacentre; None if there is no keyspace.
@@ -227,7 +242,9 @@ def _cluster_of(address: Address, settings: CassandraSettings) -> Any:
             ssl_context=_tls_context(settings),
             protocol_version=_PROTOCOL,
             execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-            reconnection_policy=ExponentialReconnectionPolicy(_FIRST_PAUSE_S, _LONGEST_PAUSE_S),
+            reconnection_policy=ExponentialReconnectionPolicy(
+                _FIRST_PAUSE_S, _LONGEST_PAUSE_S, max_attempts=None
+            ),
             connect_timeout=settings.timeout_s,
             control_connection_timeout=settings.timeout_s,
         )

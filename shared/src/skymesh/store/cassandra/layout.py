@@ -59,8 +59,10 @@ class Layout:
         """Return the values of a document's row, in the order of `insert`."""
         if isinstance(document, Cutouts):
             return document.id, document.block
-        values = dict(zip(self.table.columns, row_of(document), strict=True))
-        return *self.values(values).values(), wire.encode(document)
+        values = row_of(document)
+        if self.indexed or self.table.bucket:
+            values = tuple(self.values(dict(zip(self.table.columns, values, strict=True))).values())
+        return *values, wire.encode(document)
 
     def values(self, named: Mapping[str, Any]) -> dict[str, Any]:
         """Return column values as they lie in Cassandra, with the bucket if they tell it."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from skymesh.errors import SettingsError
+from skymesh.errors import InvariantError, SettingsError
 from skymesh.model.ids import digest_of
 from skymesh.settings.store import CassandraSettings
 from skymesh.store.cassandra.connection import Connection, parse_address
 from skymesh.store.cassandra.layout import KINDS, layout_of
 from skymesh.store.consistency import refuse_unsafe
+from skymesh.telemetry.logs import get_log
 
 VERSION = 1
 """Version of the layout; a store of another one is refused."""
@@ -17,6 +18,7 @@ VERSION = 1
 _MOST_COPIES = 3
 _MADE_BY = "`skymesh store init` makes it"
 _TABLE = "CREATE TABLE IF NOT EXISTS layout (id text PRIMARY KEY, version int, fingerprint text)"
+_LOG_IS_SYNCED = "SELECT value FROM system_views.settings WHERE name = 'commitlog_sync'"
 _IS_THERE = "SELECT table_name FROM system_schema.tables WHERE keyspace_name = %s AND table_name = 'layout'"
 _READ = "SELECT version, fingerprint FROM layout WHERE id = 'store'"
 _WRITE = "INSERT INTO layout (id, version, fingerprint) VALUES ('store', %s, %s)"
@@ -48,8 +50,9 @@ async def init_store(url: str, settings: CassandraSettings) -> None:
     connection = await Connection(parse_address(url), settings).open()
     try:
         await _make_keyspace(connection)
+        await connection.run(_TABLE)
         if not await _has_layout(connection):
-            for statement in (_TABLE, *statements()):
+            for statement in statements():
                 await connection.run(statement)
             await connection.run(_WRITE, (VERSION, fingerprint()))
     finally:
@@ -77,20 +80,19 @@ async def check_store(connection: Connection) -> None:
 
 async def _make_keyspace(connection: Connection) -> None:
     copies, wanted = await connection.copies(), _wanted_copies(connection)
-    if copies is None:
-        _refuse_unsafe(connection, wanted)
-        options = ", ".join(f"'{datacentre}': {number}" for datacentre, number in sorted(wanted.items()))
-        await connection.run(
-            f"CREATE KEYSPACE IF NOT EXISTS {connection.address.keyspace}"
-            f" WITH replication = {{'class': 'NetworkTopologyStrategy', {options}}}"
-        )
-    elif connection.settings.replication is not None and copies != wanted:
+    if copies is not None and connection.settings.replication is not None and copies != wanted:
         raise SettingsError(
             f"the keyspace keeps {_told(copies)}, not {_told(wanted)}: alter it in Cassandra and repair it",
             where="SKYMESH_STORE_REPLICATION",
         )
-    else:
-        _refuse_unsafe(connection, copies)
+    _refuse_unsafe(connection, copies or wanted)
+    await _warn_of_loss(connection, copies or wanted)
+    options = ", ".join(f"'{datacentre}': {number}" for datacentre, number in sorted(wanted.items()))
+    # Asked for even if it is listed: somebody may be making it, and this waits until it is there.
+    await connection.run(
+        f"CREATE KEYSPACE IF NOT EXISTS {connection.address.keyspace}"
+        f" WITH replication = {{'class': 'NetworkTopologyStrategy', {options}}}"
+    )
     await connection.use_keyspace()
 
 
@@ -114,6 +116,23 @@ def _refuse_unsafe(connection: Connection, copies: Mapping[str, int]) -> None:
     refuse_unsafe(settings.read_consistency, settings.write_consistency, copies, connection.datacentre)
 
 
+async def _warn_of_loss(connection: Connection, copies: Mapping[str, int]) -> None:
+    """Say it if what was acknowledged is lost with the only node that has it."""
+    if copies[connection.datacentre] > 1:
+        return
+    try:
+        rows = await connection.run(_LOG_IS_SYNCED)
+    except SettingsError:
+        # Who may not look at the settings of nodes may still use the store.
+        return
+    if ("periodic",) in rows:
+        get_log().warning(
+            "there is one copy of each row, and a node that is killed loses what it acknowledged in the last"
+            " 0.1 s: keep three copies, or set commitlog_sync to batch or group in cassandra.yaml",
+            store=str(connection.address),
+        )
+
+
 def _told(copies: Mapping[str, int]) -> str:
     return ", ".join(f"{datacentre}={number}" for datacentre, number in sorted(copies.items()))
 
@@ -122,7 +141,11 @@ async def _has_layout(connection: Connection) -> bool:
     """Return whether the keyspace has been made a store, and refuse one of another version."""
     if not await connection.run(_IS_THERE, (connection.address.keyspace,)):
         return False
-    rows = await connection.run(_READ)
+    try:
+        rows = await connection.run(_READ)
+    except InvariantError:
+        # Somebody makes it at this moment: it is listed before it can be read.
+        return False
     if not rows:
         return False
     version, known = rows[0]

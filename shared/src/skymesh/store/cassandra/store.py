@@ -34,7 +34,9 @@ class CassandraStore:
 
     Every document is one row, written by one statement to one partition: no transaction, no batch, no
     row that is looked at before it is written. That the first copy of a document stays is a matter of
-    timestamps; see `WriteClock`. A write is durable when a quorum of replicas has it in its commit log.
+    timestamps; see `WriteClock`. What is written is durable when the replicas that the consistency asks
+    for have it in their commit logs; with a single copy, only if the node syncs its log before it
+    acknowledges (``commitlog_sync``): `init_store` warns of it.
 
     The rows that a tier reads together share a partition. What is asked for otherwise (``scan`` by
     other columns, ``count``, ``arrivals_with_point``) is found by an index or by a walk over the whole

@@ -1,0 +1,167 @@
+"""Dead letters: finding them, and sending what is in them again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from skymesh.bus.bus import Bus, Outgoing
+from skymesh.codecs import wire
+from skymesh.errors import NotFoundError, SettingsError
+from skymesh.model.execution import JournalEntry, Line
+from skymesh.model.ids import text_id
+from skymesh.model.run import DeadLetter, Original, Redrive, letter_id
+from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.runtime.dead import ATTEMPT
+from skymesh.runtime.references import referring
+from skymesh.runtime.tier import Context
+from skymesh.runtime.topics import PROVENANCE, survey_record
+from skymesh.store.store import Store
+
+REDRIVE, SENT_AGAIN = "redrive", "sent_again"
+_AT_ONCE = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A dead letter, and whether it was sent again."""
+
+    letter: DeadLetter
+    is_redriven: bool
+
+    @property
+    def name(self) -> str:
+        """Its id in text."""
+        return text_id("letter", letter_id(self.letter))
+
+    def told(self) -> dict[str, Any]:
+        """Return it in plain values, but for its bytes."""
+        letter, original = self.letter, self.letter.original
+        return {
+            "id": self.name,
+            "where": letter.place,
+            "tier": letter.tier,
+            "code": letter.code,
+            "reason": letter.reason,
+            "error": letter.error,
+            "unit": letter.unit,
+            "config": None if letter.config is None else text_id("config", letter.config),
+            "attempt": letter.attempt,
+            "size_bytes": len(letter.payload),
+            "original": None
+            if original is None
+            else {
+                "topic": original.topic,
+                "partition": original.partition,
+                "offset": original.offset,
+                "key": original.key,
+            },
+            "sent_again": self.is_redriven,
+        }
+
+
+async def iter_letters(store: Store) -> AsyncIterator[Found]:
+    """Yield all dead letters that a store keeps."""
+    async for letter in store.scan(DeadLetter):
+        key = {"run": letter.run, "source": letter.source, "index": letter.index, "tier": letter.tier}
+        yield Found(letter, await store.get(Redrive, **key) is not None)
+
+
+async def find_letters(store: Store, names: Iterable[str]) -> list[Found]:
+    """Return dead letters by their ids, or the beginnings of them.
+
+    Raises
+    ------
+    SettingsError
+        If there is none, or several begin like that.
+    """
+    wanted = {name.removeprefix("letter:"): list[Found]() for name in names}
+    async for found in iter_letters(store):
+        for beginning, matching in wanted.items():
+            if found.name.removeprefix("letter:").startswith(beginning):
+                matching.append(found)
+    for beginning, matching in wanted.items():
+        if not matching:
+            raise NotFoundError("no such dead letter", where=beginning)
+        if len(matching) > 1:
+            raise SettingsError(f"{len(matching)} dead letters begin like that", where=beginning)
+    return [found for matching in wanted.values() for found in matching]
+
+
+async def redrive(
+    store: Store, bus: Bus, context: Context, letters: Sequence[Found], *, record_bytes: int | None = None
+) -> None:
+    """Send what is in dead letters to the topics it was read from, for one attempt more.
+
+    Records and journal go out in transactions; then it is noted which were sent. Whatever comes between,
+    nothing is lost: the same command may send some twice, which is as if a survey did.
+
+    Parameters
+    ----------
+    store, bus, context
+        The live mesh.
+    letters
+        The letters.
+    record_bytes
+        Largest record that travels itself; None if any does.
+
+    Raises
+    ------
+    SettingsError
+        If a letter comes from no topic, or from one that is not there any more; then nothing is sent.
+    """
+    topics = {found.name: await _target(bus, context, found) for found in letters}
+    for start in range(0, len(letters), _AT_ONCE):
+        part = letters[start : start + _AT_ONCE]
+        outputs: list[Outgoing] = []
+        for found in part:
+            outputs += _outputs(found, topics[found.name], context)
+        sent, blobs = referring(outputs, record_bytes)
+        if blobs:
+            await store.write(blobs)
+        await bus.publish(sent)
+        await store.write([_redriven(found.letter) for found in part])
+
+
+async def _target(bus: Bus, context: Context, found: Found) -> str:
+    """Return the topic that takes a letter again; for a survey's own broker, the mesh's of that survey."""
+    original = _original(found)
+    survey, separator, _ = original.topic.partition("/")
+    topic = context.topic(survey_record(survey)) if separator else original.topic
+    if not original.partition < await bus.partitions(topic) and not separator:
+        raise SettingsError(f"{found.name} cannot be sent there: it is gone", where=topic)
+    return topic
+
+
+def _original(found: Found) -> Original:
+    if found.letter.original is None:
+        raise SettingsError("comes from a file: mend the file and run or publish it again", where=found.name)
+    return found.letter.original
+
+
+def _outputs(found: Found, topic: str, context: Context) -> tuple[Outgoing, Outgoing]:
+    letter, original = found.letter, _original(found)
+    # What is keyed goes by its key, the rest where it was.
+    is_elsewhere = topic != original.topic
+    partition = None if original.key or is_elsewhere else original.partition
+    headers = ((ATTEMPT, str(letter.attempt + 1).encode()),)
+    entry = _entry(found, original, topic, context)
+    return (
+        Outgoing(topic, original.key, letter.payload, partition, headers),
+        Outgoing(context.topic(PROVENANCE), entry.tier, wire.encode(entry)),
+    )
+
+
+def _entry(found: Found, original: Original, topic: str, context: Context) -> JournalEntry:
+    watch = Stopwatch()
+    line = Line(found.name, original.key, (topic,), SENT_AGAIN, f"attempt {found.letter.attempt + 1}")
+    place = (original.partition, original.offset, original.offset + 1, original.topic)
+    journalist = Journalist(context.owner, REDRIVE, *place)
+    return journalist.entry("", found.name, None, [line], watch.started_utc, watch.seconds())
+
+
+def _redriven(letter: DeadLetter) -> Redrive:
+    key = (letter.run, letter.source, letter.index, letter.tier)
+    return Redrive(*key, letter.attempt + 1, datetime.now(UTC).isoformat(timespec="seconds"))
