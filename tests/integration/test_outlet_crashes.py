@@ -159,6 +159,7 @@ def assert_kept(out, receiver, policy, place):
         assert set(reactions) - set(waiting) <= counts.keys(), place
 
 
+@pytest.mark.slow
 @POLICIES
 def test_a_webhook_is_told_as_its_policy_says_wherever_a_run_is_killed(
     night, receiver, tmp_path, monkeypatch, policy
@@ -177,6 +178,7 @@ def test_a_webhook_is_told_as_its_policy_says_wherever_a_run_is_killed(
     assert unclear == (1 if policy == "resend" else 2)
 
 
+@pytest.mark.slow
 @POLICIES
 def test_a_webhook_is_told_as_its_policy_says_wherever_a_statement_is_the_last(
     night, receiver, tmp_path, monkeypatch, policy
@@ -184,7 +186,7 @@ def test_a_webhook_is_told_as_its_policy_says_wherever_a_statement_is_the_last(
     monkeypatch.setenv("SKYMESH_WEBHOOK_POLICY", policy)
     (count,) = strike(night, "webhook", {tmp_path / "never": 0})
     draw = random.Random(20260211)
-    for number in range(8):
+    for number in range(6):
         receiver.calls.clear()
         out, place = tmp_path / str(number), draw.randrange(1, int(count))
         strike(night, "webhook", {out: place})
