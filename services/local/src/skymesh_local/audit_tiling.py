@@ -105,8 +105,8 @@ def _unit_holes(
 ) -> Iterator[str]:
     """Compare the ranges of every unit with the batches that name the run."""
     # What summaries did at the end of a run covers nothing.
-    of_tier = journal.of(reader[0])
-    entries = [entry for entry in of_tier if entry.partition == reader[1] and entry.end > entry.first]
+    own = (entry for entry in journal.entries if (entry.tier, entry.partition) == reader)
+    entries = [entry for entry in own if entry.end > entry.first]
     by_unit: dict[_Unit, list[_Range]] = {unit: [] for unit in units}
     for entry in entries:
         by_unit.setdefault((entry.channel, entry.instance), []).append((entry.first, entry.end))
