@@ -24,6 +24,9 @@ class NamedApart:
     async def partitions(self, topic):
         return await self._bus.partitions(self._name(topic))
 
+    async def first(self, topic, partition):
+        return await self._bus.first(self._name(topic), partition)
+
     async def end(self, topic, partition):
         return await self._bus.end(self._name(topic), partition)
 

@@ -43,3 +43,18 @@ async def repeated(url):
             if again:
                 found[record] = again
     return found
+
+
+async def make_topic(mesh, name):
+    """Make a topic beside those of the mesh."""
+    async with live_mesh(mesh.url) as live:
+        await live.bus.create(name, partitions=2)
+
+
+async def told_through_kafka(mesh):
+    """Return the reactions that the outlet's topic holds, in any order."""
+    async with live_mesh(mesh.url) as live:
+        return [
+            dict(record.headers)["reaction"].decode()
+            for record in await records_of(live, mesh.own["SKYMESH_KAFKA_OUTLET_TOPIC"])
+        ]

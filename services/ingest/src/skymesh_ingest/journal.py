@@ -17,7 +17,10 @@ PUBLISHED = "published"
 
 
 def shaping_entry(
-    run: Digest, first: int, heads: Sequence[AlertHead], dead: Sequence[DeadLetter] = ()
+    run: Digest,
+    place: tuple[int, int, int],
+    heads: Sequence[AlertHead],
+    dead: Sequence[DeadLetter] = (),
 ) -> JournalEntry:
     """Return the entry for a range of a log that was made from files.
 
@@ -25,14 +28,14 @@ def shaping_entry(
     ----------
     run
         The run whose journal it is for.
-    first
-        Offset of the first alert.
+    place
+        Partition of the log, first offset and the one behind the last.
     heads
         The alerts, in the order of the log.
     dead
         What could not be read; told once, in the last entry of a log.
     """
-    journalist = Journalist(run, "ingest", 0, first, first + len(heads))
+    journalist = Journalist(run, "ingest", *place)
     return journalist.entry("", SHAPE, None, shaping_lines(heads, dead), Stopwatch().started_utc, 0.0)
 
 

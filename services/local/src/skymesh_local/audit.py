@@ -7,80 +7,33 @@ and the other lacks is a hole.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from skymesh.codecs import wire
-from skymesh.jobs.pools import named_pools
-from skymesh.model.execution import JournalEntry, service_of
 from skymesh.model.ids import text_id
-from skymesh.model.run import ConfigRecord, JobRecord, Product, Run, RunSummary, job_id, run_id
-from skymesh.provenance.journal import BATCH
-from skymesh.runtime.references import resolved
-from skymesh.runtime.tier import Context
-from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
-from skymesh_local.app import Embedded
-from skymesh_local.audit_dead import Burials
-from skymesh_local.audit_deliveries import DELIVERERS, audit_deliveries
-from skymesh_local.audit_log import audit_arrivals, audit_intake
+from skymesh.model.run import (
+    ConfigRecord,
+    DeadLetter,
+    JobRecord,
+    Product,
+    Run,
+    RunSummary,
+    job_id,
+    letter_id,
+    run_id,
+)
+from skymesh_local.audit_deliveries import audit_deliveries
+from skymesh_local.audit_ingest import Ingested, audit_files, audit_streams
+from skymesh_local.audit_journal import Journal, collect_journal
+from skymesh_local.audit_log import Registry, audit_log
 from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
-from skymesh_t2.pool import tier_of
+from skymesh_local.mesh import Mesh
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 _MOST_HOLES = 200
-
-
-Reader = tuple[str, int]
-"""A tier, and a partition of its input."""
-
-
-@dataclass
-class Journal:
-    """The journal of a run, whether it has reached the store yet or lies in the provenance topic.
-
-    Attributes
-    ----------
-    entries
-        What the units of the run did.
-    batches
-        What tiles each tier's input, with the runs at work in each batch.
-    completed
-        tier and partition → offset of its input up to which it has committed.
-    left
-        tier and partition → records that it has not committed.
-    """
-
-    entries: list[JournalEntry]
-    batches: list[JournalEntry]
-    completed: dict[Reader, int]
-    left: dict[Reader, int]
-
-    @functools.cached_property
-    def burials(self) -> Burials:
-        """What the tiers could not handle."""
-        return Burials(self.batches)
-
-    def of(self, tier: str) -> list[JournalEntry]:
-        """Return the entries of a tier, for T2 those of all its pools."""
-        return [entry for entry in self.entries if entry.service == tier]
-
-    def waiting(self, tier: str) -> int:
-        """Return how many records a tier, in all its pools, has not completed."""
-        return sum(count for (name, _), count in self.left.items() if service_of(name) == tier)
-
-    @property
-    def tiers(self) -> frozenset[str]:
-        """The tiers that read, each pool of T2 a tier of its own."""
-        return frozenset(name for name, _ in self.completed)
-
-    @property
-    def inflight(self) -> int:
-        """Records that some tier has not completed."""
-        return sum(self.left.values())
 
 
 @dataclass
@@ -92,13 +45,16 @@ class Audit:
     run
         Which run.
     packets
-        read, published, accepted, rejected, duplicate, dead.
+        read, published, accepted, rejected, duplicate, dead. Where there are some: alerts that were
+        registered ``before`` the run began, and while it was switched ``off``.
     inflight
         Records that some tier has not completed.
     dead_letters
         Records that a tier could not handle, by tier.
     holes
         What is not accounted for, one line each.
+    notes
+        What could not be compared, one line each: it has expired.
     digest, results_digest
         The run's digests so far.
     """
@@ -108,6 +64,7 @@ class Audit:
     inflight: int = 0
     dead_letters: dict[str, int] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     digest: str = ""
     results_digest: str = ""
 
@@ -122,92 +79,89 @@ class Audit:
             "inflight": self.inflight,
             "dead_letters": self.dead_letters,
             "holes": self.holes[:_MOST_HOLES],
+            **({"notes": self.notes} if self.notes else {}),
         }
 
 
-async def audit(embedded: Embedded, run: Run, *, is_final: bool) -> Audit:
+async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     """Audit a run.
 
     Parameters
     ----------
-    embedded
-        The store with the bus beside it.
+    mesh
+        The mesh.
     run
         The run.
     is_final
         Whether anything still in flight is a hole too.
     """
     found = Audit(run)
-    job = await embedded.store.get(JobRecord, id=run.job)
-    journal = await _journal(embedded, run, job)
+    store = mesh.store
+    job = await store.get(JobRecord, id=run.job)
+    journal = await collect_journal(mesh, run, job)
     found.inflight = journal.inflight
     found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
-    found.holes += await audit_intake(embedded, run)
-    registered, holes = await audit_arrivals(embedded, run, journal)
-    found.holes += holes
-    found.holes += await audit_verdicts(embedded.store, run, journal)
-    found.holes += await audit_states(embedded.store, run, journal)
-    found.holes += await audit_results(embedded.store, run, journal)
-    found.holes += await audit_views(embedded.store, run, journal)
-    found.holes += await audit_reactions(embedded.store, run, journal)
-    found.holes += await audit_deliveries(embedded.store, run, journal)
+    registry = await _audit_log(mesh, journal, found)
+    found.notes += _expiry_notes(registry)
+    found.holes += registry.holes
+    found.holes += await _burial_holes(mesh, journal)
+    found.holes += await audit_verdicts(store, journal)
+    found.holes += await audit_states(store, journal)
+    found.holes += await audit_results(store, journal)
+    found.holes += await audit_views(store, journal)
+    found.holes += await audit_reactions(store, journal)
+    found.holes += await audit_deliveries(store, journal)
     if is_final:
-        found.holes += await _final_holes(embedded, run, journal)
-    digest, results_digest = await run_digests(embedded.store, run.id)
+        found.holes += await _final_holes(mesh, run, journal)
+    digest, results_digest = await run_digests(store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
-    found.packets = {
-        "read": run.read,
-        "published": run.published,
-        "accepted": registered.get("accepted", 0),
-        "rejected": registered.get("rejected", 0),
-        "duplicate": registered.get("duplicate", 0),
-        "dead": run.dead,
-    }
     return found
 
 
-def _readers(job: JobRecord | None) -> dict[str, str]:
-    """Return the tiers of a run with what they read.
+async def _audit_log(mesh: Mesh, journal: Journal, found: Audit) -> Registry:
+    """Compare what was read with the log, and the log with what became of it; count the packets."""
+    run, is_live = journal.run, journal.context.run is None
+    if is_live:
+        ingested = await Ingested.of(mesh, journal.context)
+        registry = await audit_log(mesh, journal, ingested.has_read)
+        found.holes += audit_streams(ingested, registry)
+        has_streams = bool(ingested.streams)
+        published = ingested.total("published") if has_streams else registry.published
+        dead = ingested.total("dead")
+        read = ingested.total("read") if has_streams else published
+    else:
+        registry = await audit_log(mesh, journal)
+        found.holes += await audit_files(mesh, run, registry)
+        read, published, dead = run.read, run.published, run.dead
+    counts = registry.counts
+    found.packets = {
+        "read": read,
+        "published": published,
+        **{name: counts[name] for name in ("accepted", "rejected", "duplicate")},
+        "dead": dead,
+        **{name: counts[name] for name in ("before", "off") if counts[name]},
+    }
+    return registry
 
-    Beside the usual ones those are the T2 of each pool that the job names, if it has one of its own, and
-    the deliverer of each outlet.
-    """
-    if job is None:
-        return READS
-    channels = job.resolved["channels"].values()
-    told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
-    pools = {tier_of(pool): states_of(pool) for pool in named_pools(job.resolved)}
-    return READS | pools | {f"{DELIVERERS}{target}": INTENTS for target in told}
+
+def _expiry_notes(registry: Registry) -> Iterator[str]:
+    for partition, first in sorted(registry.expired.items()):
+        yield (
+            f"the log has forgotten offsets below {first} of partition {partition}:"
+            " their arrivals are compared with the journal alone"
+        )
 
 
-async def _journal(embedded: Embedded, run: Run, job: JobRecord | None) -> Journal:
-    """Collect the journal, with what the sink has not kept yet."""
-    context = Context(run.log, run.id)
-    bus = embedded.bus
-    entries = {entry.id: entry async for entry in embedded.store.scan(JournalEntry, run=run.id)}
-    topic = context.topic(PROVENANCE)
-    for partition in range(await bus.partitions(topic)):
-        start = await bus.committed(context.group(PROVENANCE), topic, partition)
-        async for records in bus.iter_from(topic, partition, start):
-            resolved_ = await resolved(embedded.store, records)
-            told = [wire.decode(record.value, JournalEntry) for record in resolved_]
-            entries |= {entry.id: entry for entry in told}
-    completed, left = {}, {}
-    for tier, record in _readers(job).items():
-        topic = context.topic(record)
-        for partition in range(await bus.partitions(topic)):
-            place = (context.group(tier), topic, partition)
-            completed[tier, partition] = await bus.committed(*place)
-            left[tier, partition] = await bus.waiting(*place)
-    ordered = sorted(entries.values(), key=lambda entry: (entry.tier, entry.partition, entry.first))
-    return Journal(
-        [entry for entry in ordered if entry.instance != BATCH],
-        [entry for entry in ordered if entry.instance == BATCH],
-        completed,
-        left,
-    )
+async def _burial_holes(mesh: Mesh, journal: Journal) -> list[str]:
+    """Compare what was set aside with the dead letters."""
+    told = {name for batch in journal.batches for line in batch.lines for name in line.output}
+    if not told:
+        return []
+    letters = mesh.store.scan(DeadLetter, run=journal.context.owner)
+    kept = {text_id("letter", letter_id(letter)) async for letter in letters}
+    return [f"{name} was set aside and is not in the store" for name in sorted(told - kept)]
 
 
 def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
@@ -221,18 +175,26 @@ def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
     return holes
 
 
-async def _final_holes(embedded: Embedded, run: Run, journal: Journal) -> list[str]:
+async def _final_holes(mesh: Mesh, run: Run, journal: Journal) -> list[str]:
     holes = []
     if journal.inflight:
         holes.append(f"{journal.inflight} records are still in flight")
-    if await embedded.store.get(RunSummary, run=run.id) is None:
-        holes.append("the run is not finished")
-    job = await embedded.store.get(JobRecord, id=run.job)
-    if job is not None and job.resolved["summaries"] and not await embedded.store.count(Product, run=run.id):
-        holes.append("the products of the run are missing")
+    if journal.context.run is not None:
+        holes += await _unfinished(mesh, run)
     configs = sorted({entry.ref.config for entry in journal.entries if entry.ref is not None})
     return holes + [
         f"config:{config.hex()} is not in the store"
         for config in configs
-        if await embedded.store.get(ConfigRecord, id=config) is None
+        if await mesh.store.get(ConfigRecord, id=config) is None
     ]
+
+
+async def _unfinished(mesh: Mesh, run: Run) -> list[str]:
+    """Return what a run that has an end lacks."""
+    holes = []
+    if await mesh.store.get(RunSummary, run=run.id) is None:
+        holes.append("the run is not finished")
+    job = await mesh.store.get(JobRecord, id=run.job)
+    if job is not None and job.resolved["summaries"] and not await mesh.store.count(Product, run=run.id):
+        holes.append("the products of the run are missing")
+    return holes

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Held, Intent, Receipt
-from skymesh.model.run import Run
 from skymesh.store.store import Store
 from skymesh_deliver.door import Door, folder_door, parcel_of
 from skymesh_deliver.fates import DELIVERED, DROPPED, HELD, TOLD, WITHHELD
-
-if TYPE_CHECKING:
-    from skymesh_local.audit import Journal
-
-DELIVERERS = "deliver."
-"""How the names of the tiers begin that hand over what is intended."""
+from skymesh_local.audit_journal import DELIVERERS, Journal
 
 
-async def audit_deliveries(store: Store, run: Run, journal: Journal) -> list[str]:
+async def audit_deliveries(store: Store, journal: Journal) -> list[str]:
     """Compare the intents with the receipts, with what is held back and with the journal of delivery."""
     told = _last_words(journal)
     receipts: dict[Digest, Receipt] = {}
-    async for receipt in store.scan(Receipt, run=run.id):
+    async for receipt in store.scan(Receipt, run=journal.run.id):
         receipts[receipt.id] = receipt
     holes: list[str] = []
-    open_ = 0
-    async for intent in store.scan(Intent, run=run.id):
+    open_: list[Intent] = []
+    async for intent in store.scan(Intent, run=journal.run.id):
         own = receipts.pop(intent.id, None)
         if own is not None and not _is_of(own, intent):
             holes.append(f"the receipt of {text_id('reaction', intent.id)} is not of its messages")
+        if not journal.covers(intent.position):
+            continue
         line = told.pop((intent.target, text_id("reaction", intent.id)), None)
         if line is None:
-            open_ += 1
+            open_.append(intent)
         elif problem := await _problem(store, intent, line, own, journal):
             holes.append(f"{text_id('reaction', intent.id)} {problem}")
-    if open_ and not journal.inflight:
-        holes.append(f"{open_} reactions were not delivered")
+    if not journal.inflight and (lost := _unexcused(open_, journal)):
+        holes.append(f"{lost} reactions were not delivered")
     holes += [f"a receipt of {text_id('reaction', id_)}, which is not intended" for id_ in sorted(receipts)]
     return holes + [f"{name} was delivered and is not intended" for _, name in sorted(told)]
+
+
+def _unexcused(open_: list[Intent], journal: Journal) -> int:
+    """Return how many intents are open although their deliverer could handle them."""
+    lost = 0
+    for target in {intent.target for intent in open_}:
+        own = [intent for intent in open_ if intent.target == target]
+        lost += len(journal.burials.unexcused(f"{DELIVERERS}{target}", own, lambda intent: intent.stock))
+    return lost
 
 
 def _last_words(journal: Journal) -> dict[tuple[str, str], Line]:

@@ -1,148 +1,266 @@
-"""The first half of an audit: what was read is in the log, and the log is registered."""
+"""The first half of an audit: the log is registered, and every alert of it is judged where it should be."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from typing import TYPE_CHECKING
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 import msgspec
 
-from skymesh.codecs import wire
 from skymesh.errors import InvariantError
-from skymesh.model.alert import Alert, Arrival
-from skymesh.model.execution import JournalEntry, Line
-from skymesh.model.ids import digest_sequence, text_id
+from skymesh.model.alert import Alert, Arrival, Source
+from skymesh.model.deployment import Marker, PlacedMarker
+from skymesh.model.execution import Line
+from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
-from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.runtime.references import resolved
-from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS
-from skymesh_local.app import Embedded
+from skymesh.store.store import Store
+from skymesh_local.audit_journal import Journal
+from skymesh_local.log import Logged, StreamPlace, decoded, place_of
+from skymesh_local.mesh import Mesh
 
-if TYPE_CHECKING:
-    from skymesh_local.audit import Journal
-
-
-async def audit_intake(embedded: Embedded, run: Run) -> list[str]:
-    """Compare the account of every file with the log and the dead letters, and the log with its id."""
-    holes: list[str] = []
-    read = published = dead = 0
-    async for source in embedded.store.scan(SourceCount, run=run.id):
-        read, published, dead = read + source.read, published + source.published, dead + source.dead
-        if source.read != source.published + source.dead:
-            holes.append(
-                f"{source.name}: read {source.read}, published {source.published}, dead {source.dead}"
-            )
-    if (read, published, dead) != (run.read, run.published, run.dead):
-        holes.append(f"sources: read {read}, published {published}, dead {dead}; the run says otherwise")
-    log = await embedded.store.get(Log, id=run.log)
-    if log is None or log.length != run.published:
-        holes.append(f"log:{run.log.hex()} has {log and log.length} alerts, published were {run.published}")
-    kept = [letter.tier async for letter in embedded.store.scan(DeadLetter, run=run.id)]
-    letters = kept.count("ingest")
-    if letters != run.dead:
-        holes.append(f"{letters} dead letters are kept of {run.dead}")
-    alerts = [alert async for _, alert in iter_log(embedded, run)]
-    keys = [alert.id + alert.record for alert in alerts if alert is not None]
-    if len(keys) != len(alerts) or digest_sequence("log", keys) != run.log:
-        holes.append(f"log:{run.log.hex()} is not the digest of the {len(keys)} alerts that are in it")
-    return holes
+_AT_ONCE = 32
 
 
-async def iter_log(embedded: Embedded, run: Run) -> AsyncIterator[tuple[Position, Alert | None]]:
-    """Yield position and alert of the log, partition by partition; None for what is no alert."""
-    topic = Context(run.log, run.id).topic(ALERTS)
-    for partition in range(await embedded.bus.partitions(topic)):
-        async for records in embedded.bus.iter_from(topic, partition, 0):
-            for record in await resolved(embedded.store, records):
-                yield Position(0, partition, record.offset), _alert(record.value)
+@dataclass
+class Registry:
+    """What an audit found in a log.
+
+    Attributes
+    ----------
+    counts
+        Alerts below the cut by what became of them: ``accepted``, ``rejected``, ``duplicate``; those that
+        were registered ``before`` the run began, and while it was switched ``off``.
+    published, judged
+        Alerts in the log, beyond the cut too; and those of them that are the run's to judge.
+    by_source
+        Alerts by the partition of a survey's stream that they come from, as far as that was accounted for.
+    strange
+        Alerts below the cut that come from elsewhere, by the name of their source.
+    expired
+        partition → offset below which the log has been forgotten.
+    holes
+        What is not accounted for.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    published: int = 0
+    judged: int = 0
+    by_source: Counter[StreamPlace] = field(default_factory=Counter)
+    strange: Counter[str] = field(default_factory=Counter)
+    expired: dict[int, int] = field(default_factory=dict)
+    holes: list[str] = field(default_factory=list)
 
 
-def _alert(value: bytes) -> Alert | None:
-    try:
-        return wire.decode(value, Alert)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-async def audit_arrivals(embedded: Embedded, run: Run, journal: Journal) -> tuple[dict[str, int], list[str]]:
+async def audit_log(
+    mesh: Mesh, journal: Journal, is_counted: Callable[[Source], bool] = lambda _: False
+) -> Registry:
     """Compare log, arrivals and T0's registration, position by position up to what T0 has completed.
 
-    Returns
-    -------
-    How many alerts were accepted, rejected and duplicates; and the holes.
+    Parameters
+    ----------
+    mesh
+        The mesh.
+    journal
+        The journal of a run.
+    is_counted
+        Says of the source of a packet whether it is accounted for.
     """
-    counts: dict[str, int] = {}
-    holes: list[str] = []
-    lines = _registration(journal.of("t0"))
-    arrivals = _below(embedded.store.scan(Arrival, log=run.log), journal)
-    arrival = await anext(arrivals, None)
-    completed = 0
-    async for position, alert in iter_log(embedded, run):
-        if position.offset >= journal.completed["t0", position.partition]:
-            continue
-        if journal.burials.is_dead("t0", position.partition, position.offset):
-            continue
-        if alert is None:
-            holes.append(f"what stands at offset {position.offset} of the log is no alert")
-            continue
-        completed += 1
-        line = next(lines, None)
-        while arrival is not None and arrival.position < position:
-            holes.append(f"an arrival at {arrival.position} that is not in the log")
-            arrival = await anext(arrivals, None)
-        here = arrival if arrival is not None and arrival.position == position else None
-        holes += await _place_holes(embedded, position.offset, alert, here, line)
+    registry = Registry()
+    arrivals = _Arrivals(mesh.store.scan(Arrival, log=journal.context.log), journal)
+    for partition in range(await mesh.bus.partitions(journal.context.topic(ALERTS))):
+        await _Walk(mesh, journal, arrivals, partition, registry, is_counted).go()
+    return registry
+
+
+class _Arrivals:
+    """The arrivals of a log below the cut, in order, one at hand."""
+
+    def __init__(self, rows: AsyncIterator[Arrival], journal: Journal) -> None:
+        self._rows = rows
+        self._journal = journal
+        self._next: list[Arrival] = []
+
+    async def before(self, position: Position) -> AsyncIterator[Arrival]:
+        """Yield those at smaller positions."""
+        while (row := await self._at_hand()) is not None and row.position < position:
+            yield self._next.pop()
+
+    async def at(self, position: Position) -> Arrival | None:
+        """Return the one at a position."""
+        row = await self._at_hand()
+        return self._next.pop() if row is not None and row.position == position else None
+
+    async def _at_hand(self) -> Arrival | None:
+        while not self._next:
+            row = await anext(self._rows, None)
+            if row is None:
+                return None
+            # Rows of a batch that was not committed may stand behind the cut.
+            if self._journal.covers(row.position):
+                self._next.append(row)
+        return self._next[0]
+
+
+class _Walk:
+    """Goes through one partition of a log."""
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        journal: Journal,
+        arrivals: _Arrivals,
+        partition: int,
+        registry: Registry,
+        is_counted: Callable[[Source], bool],
+    ) -> None:
+        self._mesh = mesh
+        self._journal = journal
+        self._arrivals = arrivals
+        self._partition = partition
+        self._registry = registry
+        self._is_counted = is_counted
+        self._cut = journal.completed["t0", partition]
+        self._first = 0
+        self._lines = _registration(journal, partition)
+        self._met: list[PlacedMarker] = []
+        self._began = self._is_on = not journal.context.is_marked
+
+    async def go(self) -> None:
+        """Go through it, part by part; then look at what only one side knows."""
+        bus, topic = self._mesh.bus, self._journal.context.topic(ALERTS)
+        self._first = await bus.first(topic, self._partition)
+        await self._expired()
+        async for received in bus.iter_from(topic, self._partition, self._first):
+            part = [
+                (self._journal.context.at(self._partition, each.offset), decoded(each.value))
+                for each in await resolved(self._mesh.store, received)
+            ]
+            below = [record for position, record in part if position.offset < self._cut]
+            self._registry.holes += await _lost_cutouts(self._mesh.store, below)
+            for position, record in part:
+                await self._read(position, record)
+        async for row in self._arrivals.before(self._journal.context.at(self._partition + 1, 0)):
+            self._hole(f"an arrival at {row.position} that is not in the log")
+        if self._met != self._journal.markers.get(self._partition, []):
+            self._hole(f"the markers kept of partition {self._partition} are not those of the log")
+        if left := sum(1 for _ in self._lines):
+            self._hole(f"T0's journal tells of {left} alerts more than it completed")
+
+    async def _expired(self) -> None:
+        """Take the arrivals for what the log has forgotten."""
+        if not self._first:
+            return
+        self._registry.expired[self._partition] = self._first
+        below = [m for m in self._journal.markers.get(self._partition, ()) if m.position.offset < self._first]
+        ahead = iter([*below, None])
+        marker = next(ahead)
+        async for row in self._arrivals.before(self._journal.context.at(self._partition, self._first)):
+            while marker is not None and marker.position < row.position:
+                self._switch(marker)
+                marker = next(ahead)
+            self._count(row.position, row.alert.source)
+            self._tell(row.position, row.alert.id, is_duplicate=row.is_duplicate)
+        while marker is not None:
+            self._switch(marker)
+            marker = next(ahead)
+
+    def _switch(self, placed: PlacedMarker) -> None:
+        if placed.position.offset < self._cut:
+            self._met.append(placed)
+        if placed.marker.run == self._journal.run.id:
+            self._is_on = placed.marker.switch == "on"
+            self._began = self._began or self._is_on
+
+    async def _read(self, position: Position, record: Logged) -> None:
+        """Take in a record of the log."""
+        if isinstance(record, Marker):
+            self._switch(PlacedMarker(self._journal.context.log, self._partition, position, record))
+        elif isinstance(record, Alert):
+            self._count(position, record.source)
+            if self._is_handled(position):
+                await self._compare(position, record)
+        elif record is None and self._is_handled(position):
+            self._hole(f"what is at {position} in the log is no record of it")
+
+    def _is_handled(self, position: Position) -> bool:
+        """Return whether T0 has completed a record, and could handle it."""
+        is_dead = self._journal.burials.is_dead("t0", self._partition, position.offset)
+        return position.offset < self._cut and not is_dead
+
+    def _count(self, position: Position, source: Source) -> None:
+        registry = self._registry
+        registry.published += 1
+        registry.judged += self._is_on
+        if self._is_counted(source):
+            registry.by_source[place_of(source)[0]] += 1
+        elif position.offset < self._cut:
+            registry.strange[source.name] += 1
+
+    async def _compare(self, position: Position, alert: Alert) -> None:
+        async for row in self._arrivals.before(position):
+            self._hole(f"an arrival at {row.position} that is not in the log")
+        here = await self._arrivals.at(position)
+        if here is None:
+            self._hole(f"{text_id('alert', alert.id)} at {position} has no arrival")
+        else:
+            self._registry.holes += _arrival_holes(alert, here)
+        self._tell(position, alert.id, is_duplicate=None if here is None else here.is_duplicate)
+
+    def _tell(self, position: Position, alert: Digest, *, is_duplicate: bool | None) -> None:
+        """Compare an alert with the next line of T0's journal, if it is the run's to judge."""
+        if not self._is_on:
+            self._registry.counts["off" if self._began else "before"] += 1
+            return
+        name, line = text_id("alert", alert), next(self._lines, None)
+        if line is None or line.subject != name or (line.outcome == "duplicate") != (is_duplicate or False):
+            self._hole(f"{name} at {position} is not what T0's journal says")
         if line is not None:
-            counts[line.outcome] = counts.get(line.outcome, 0) + 1
-        if here is not None:
-            arrival = await anext(arrivals, None)
-    if sum(counts.values()) != completed:
-        holes.append(f"T0 completed {completed} alerts, its journal tells of {sum(counts.values())}")
-    return counts, holes
+            self._registry.counts[line.outcome] += 1
+
+    def _hole(self, said: str) -> None:
+        self._registry.holes.append(said)
 
 
-async def _place_holes(
-    embedded: Embedded, offset: int, alert: Alert, arrival: Arrival | None, line: Line | None
-) -> list[str]:
-    name = text_id("alert", alert.id)
-    if arrival is None:
-        return [f"{name} at offset {offset} has no arrival"]
-    holes = []
-    trigger = alert.trigger
-    is_equal = msgspec.structs.replace(arrival.alert, points=()) == msgspec.structs.replace(alert, points=())
-    if not is_equal or (arrival.trigger, arrival.trigger_labels) != (trigger.id, trigger.labels):
-        holes.append(f"the arrival at offset {offset} is not that of {name}")
-    if line is None or line.subject != name or (line.outcome == "duplicate") != arrival.is_duplicate:
-        holes.append(f"{name} at offset {offset} is not what T0's journal says")
-    known = {point.id: point for point in alert.points}
-    holes += [
-        f"point:{point.id.hex()} is not the digest of its values, or not as in its alert"
-        for point in arrival.alert.points
-        if point_id(point.body) != point.id or known.get(point.id) != point
-    ]
-    if alert.cutouts is not None and not await _has_cutouts(embedded, alert):
-        holes.append(f"cutout:{alert.cutouts.hex()} of {name} is missing or damaged")
-    return holes
-
-
-async def _has_cutouts(embedded: Embedded, alert: Alert) -> bool:
-    try:
-        return alert.cutouts is None or await embedded.store.read_cutouts(alert.cutouts) is not None
-    except InvariantError:
-        return False
-
-
-def _registration(entries: list[JournalEntry]) -> Iterator[Line]:
-    for entry in entries:
-        if not entry.channel:
+def _registration(journal: Journal, partition: int) -> Iterator[Line]:
+    for entry in journal.of("t0"):
+        if entry.partition == partition and not entry.channel:
             yield from entry.lines
 
 
-async def _below(arrivals: AsyncIterator[Arrival], journal: Journal) -> AsyncIterator[Arrival]:
-    """Yield arrivals up to what T0 completed; rows of a batch that was not committed may stand behind it."""
-    async for arrival in arrivals:
-        position = arrival.position
-        if position.offset < journal.completed.get(("t0", position.partition), 0):
-            yield arrival
+def _arrival_holes(alert: Alert, arrival: Arrival) -> Iterator[str]:
+    """Yield what an arrival says that its alert does not."""
+    trigger = alert.trigger
+    is_equal = msgspec.structs.replace(arrival.alert, points=()) == msgspec.structs.replace(alert, points=())
+    if not is_equal or (arrival.trigger, arrival.trigger_labels) != (trigger.id, trigger.labels):
+        yield f"the arrival at {arrival.position} is not that of {text_id('alert', alert.id)}"
+    known = {point.id: point for point in alert.points}
+    for point in arrival.alert.points:
+        if point_id(point.body) != point.id or known.get(point.id) != point:
+            yield f"point:{point.id.hex()} is not the digest of its values, or not as in its alert"
+
+
+async def _lost_cutouts(store: Store, records: Iterable[Logged]) -> list[str]:
+    """Return which image stamps of alerts are not there, or not what their id says."""
+
+    async def is_lost(id_: Digest) -> bool:
+        try:
+            return await store.read_cutouts(id_) is None
+        except InvariantError:
+            return True
+
+    wanted = iter({r.cutouts: r.id for r in records if isinstance(r, Alert) and r.cutouts}.items())
+    holes = []
+    while some := list(itertools.islice(wanted, _AT_ONCE)):
+        lost = await asyncio.gather(*(is_lost(id_) for id_, _ in some))
+        holes += [
+            f"{text_id('cutout', id_)} of {text_id('alert', alert)} is missing or damaged"
+            for (id_, alert), is_one in zip(some, lost, strict=True)
+            if is_one
+        ]
+    return holes

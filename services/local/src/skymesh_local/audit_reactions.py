@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import Line
 from skymesh.model.ids import text_id
 from skymesh.model.reaction import Intent, letters_digest, reaction_id
-from skymesh.model.run import JobRecord, Run
+from skymesh.model.run import JobRecord
 from skymesh.store.store import Store
-
-if TYPE_CHECKING:
-    from skymesh_local.audit import Journal
+from skymesh_local.audit_journal import Journal
 
 _REASONED = frozenset({"held", "silent", "missing", "failed"})
 
 
-async def audit_reactions(store: Store, run: Run, journal: Journal) -> list[str]:
+async def audit_reactions(store: Store, journal: Journal) -> list[str]:
     """Compare the states that T3 viewed, what its journal says of each reaction, and the intents."""
-    job = await store.get(JobRecord, id=run.job)
+    job = await store.get(JobRecord, id=journal.run.job)
     channels = job.resolved["channels"] if job else {}
     holes: list[str] = []
     fired: dict[str, tuple[str, str, Line]] = {}
@@ -36,7 +32,7 @@ async def audit_reactions(store: Store, run: Run, journal: Journal) -> list[str]
                 if line.outcome in _REASONED and not line.reason
             ]
             fired |= {id_: (channel, name, line) for line in lines for id_ in line.output}
-    return holes + await _intent_holes(store, run, journal, fired)
+    return holes + await _intent_holes(store, journal, fired)
 
 
 def _lines(journal: Journal, channel: str, instance: str) -> list[Line]:
@@ -48,13 +44,13 @@ def _lines(journal: Journal, channel: str, instance: str) -> list[Line]:
     ]
 
 
-async def _intent_holes(
-    store: Store, run: Run, journal: Journal, fired: dict[str, tuple[str, str, Line]]
-) -> list[str]:
+async def _intent_holes(store: Store, journal: Journal, fired: dict[str, tuple[str, str, Line]]) -> list[str]:
     """Compare the intents with the journal; those of a batch that was not committed may stand beside."""
     holes: list[str] = []
     kept: set[str] = set()
-    async for intent in store.scan(Intent, run=run.id):
+    async for intent in store.scan(Intent, run=journal.run.id):
+        if not journal.covers(intent.position):
+            continue
         name = text_id("reaction", intent.id)
         kept.add(name)
         subject = intent.stock if intent.once == "stock" else intent.state

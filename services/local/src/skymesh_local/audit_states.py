@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Iterator
 
 from skymesh.model.execution import (
     Line,
@@ -20,17 +21,17 @@ from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
 from skymesh.model.state import State, StateLink, Verdict, make_state
 from skymesh.store.store import Keys, Store
+from skymesh_local.audit_journal import Journal
 from skymesh_t2.pool import TIER
 
-if TYPE_CHECKING:
-    from skymesh_local.audit import Journal
+_AT_ONCE = 32
 
 _Place = tuple[str, str, str]
 """Channel, stock and alert."""
 _Seen = tuple[str, Digest, Digest, dict[str, tuple[Digest, Outcome]]]
 
 
-async def audit_verdicts(store: Store, run: Run, journal: Journal) -> list[str]:
+async def audit_verdicts(store: Store, journal: Journal) -> list[str]:
     """Compare the verdict rows with what T0's journal says each filter accepted."""
     said = {
         (entry.channel, line.stock, line.subject)
@@ -38,21 +39,21 @@ async def audit_verdicts(store: Store, run: Run, journal: Journal) -> list[str]:
         for line in entry.lines
         if entry.channel and line.outcome == "accepted" and line.reason != "followed"
     }
-    kept = await _kept_verdicts(store, run)
+    kept = await _kept_verdicts(store, journal)
     extra = kept - len(said)
     if extra < 0 or (extra and not journal.inflight):
         return [f"the filters accepted {len(said)} alerts, {kept} verdicts are kept"]
     return []
 
 
-async def _kept_verdicts(store: Store, run: Run) -> int:
+async def _kept_verdicts(store: Store, journal: Journal) -> int:
     kept = 0
-    async for row in store.scan(Verdict, run=run.id):
-        kept += len(row.channels)
+    async for row in store.scan(Verdict, run=journal.run.id):
+        kept += len(row.channels) if journal.covers(row.position) else 0
     return kept
 
 
-async def audit_states(store: Store, run: Run, journal: Journal) -> list[str]:
+async def audit_states(store: Store, journal: Journal) -> list[str]:
     """Compare T0's accepted alerts, T1's journal, the links and the states."""
     accepted = {
         (entry.channel, line.stock, line.subject)
@@ -77,21 +78,39 @@ async def audit_states(store: Store, run: Run, journal: Journal) -> list[str]:
         for place, line in told.items()
         if line.outcome == "failed" and not line.reason
     ]
-    return holes + await _link_holes(store, run, told)
+    return holes + await _link_holes(store, journal, told)
 
 
-async def _link_holes(store: Store, run: Run, told: dict[_Place, Line]) -> list[str]:
+async def _link_holes(store: Store, journal: Journal, told: dict[_Place, Line]) -> list[str]:
     """Compare the links with T1's journal; rows of a batch that was not committed may stand beside."""
     holes: list[str] = []
     linked: set[_Place] = set()
-    async for link in store.scan(StateLink, run=run.id):
-        for channel, states in link.states.items():
-            place = (channel, link.stock, text_id("alert", link.alert))
-            linked.add(place)
-            if place in told and told[place].output != tuple(text_id("state", state) for state in states):
-                holes.append(f"{_said(place)}: its states are not what T1's journal says")
-        holes += await _state_holes(store, run, link)
+    async for links in _links(store, journal):
+        for link in links:
+            for channel, states in link.states.items():
+                place = (channel, link.stock, text_id("alert", link.alert))
+                linked.add(place)
+                if place in told and told[place].output != tuple(text_id("state", id_) for id_ in states):
+                    holes.append(f"{_said(place)}: its states are not what T1's journal says")
+        found = await asyncio.gather(*(_state_holes(store, journal.run, link) for link in links))
+        holes += itertools.chain.from_iterable(found)
+    if not journal.inflight:
+        holes += [
+            f"{_said(place)} is linked and not in T1's journal" for place in sorted(linked - told.keys())
+        ]
     return holes + [f"{_said(place)}: its link is missing" for place in sorted(told.keys() - linked)]
+
+
+async def _links(store: Store, journal: Journal) -> AsyncIterator[list[StateLink]]:
+    """Yield the links below the cut, some at once: what is looked up for them is looked up together."""
+    links: list[StateLink] = []
+    async for link in store.scan(StateLink, run=journal.run.id):
+        if journal.covers(link.position):
+            links.append(link)
+        if len(links) == _AT_ONCE:
+            yield links
+            links = []
+    yield links
 
 
 async def _state_holes(store: Store, run: Run, link: StateLink) -> list[str]:
@@ -111,9 +130,9 @@ async def _state_holes(store: Store, run: Run, link: StateLink) -> list[str]:
     return holes
 
 
-async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
+async def audit_results(store: Store, journal: Journal) -> list[str]:
     """Compare the states that were reached with T2's journal, what was settled, and the results."""
-    job = await store.get(JobRecord, id=run.job)
+    job = await store.get(JobRecord, id=journal.run.job)
     instances = {name: sorted(c["analyse"]) for name, c in job.resolved["channels"].items()} if job else {}
     told = {
         (entry.channel, entry.instance, line.subject): line
@@ -130,33 +149,43 @@ async def audit_results(store: Store, run: Run, journal: Journal) -> list[str]:
     settled = 0
     unsettled: list[StateLink] = []
 
-    async def look(link: StateLink, row: Settled | None, *, is_over: bool, is_done: bool = True) -> None:
+    async def look(link: StateLink, row: Settled | None, *, is_over: bool, is_done: bool = True) -> list[str]:
+        looked = []
         for channel, name, id_ in _due(link, instances):
             line = told.get((channel, name, text_id("state", id_)))
             is_due = is_over or (is_done and line is not None)
-            holes.extend(await _settled_holes(store, row, (channel, name, id_), line, is_due=is_due))
+            looked += await _settled_holes(store, row, (channel, name, id_), line, is_due=is_due)
+        return looked
 
-    async for link in store.scan(StateLink, run=run.id):
-        if not link.emitted:
-            continue
-        row = await store.get(Settled, run=run.id, stock=link.stock, position=link.position)
-        if row is None:
-            unsettled.append(link)
-            continue
-        settled += 1
-        if row.alert != link.alert:
-            holes.append(f"what was settled at {link.position} is not of the alert there")
-        await look(link, row, is_over=not journal.inflight)
+    async for links in _links(store, journal):
+        some = [link for link in links if link.emitted]
+        rows = await asyncio.gather(*(_settled_at(store, link) for link in some))
+        there = [(link, row) for link, row in zip(some, rows, strict=True) if row is not None]
+        unsettled += [link for link, row in zip(some, rows, strict=True) if row is None]
+        settled += len(there)
+        holes += [
+            f"what was settled at {link.position} is not of the alert there"
+            for link, row in there
+            if row.alert != link.alert
+        ]
+        found = await asyncio.gather(*(look(*each, is_over=not journal.inflight) for each in there))
+        holes += itertools.chain.from_iterable(found)
     lost = {link.position for link in journal.burials.unexcused("t2", unsettled, lambda link: link.stock)}
     for link in unsettled:
         is_lost = link.position in lost
-        await look(link, None, is_over=is_lost and not journal.inflight, is_done=is_lost and not travels)
+        holes += await look(
+            link, None, is_over=is_lost and not journal.inflight, is_done=is_lost and not travels
+        )
     if len(lost) > journal.waiting("t1") + journal.waiting("t2"):
         holes.append(f"{len(lost)} alerts whose states have no settled results")
-    rows = await store.count(Settled, run=run.id)
-    if rows > settled:
-        holes.append(f"{rows - settled} settled rows belong to no state link")
+    kept = sum([journal.covers(row.position) async for row in store.scan(Settled, run=journal.run.id)])
+    if kept > settled:
+        holes.append(f"{kept - settled} settled rows belong to no state link")
     return holes
+
+
+async def _settled_at(store: Store, link: StateLink) -> Settled | None:
+    return await store.get(Settled, run=link.run, stock=link.stock, position=link.position)
 
 
 def _due(link: StateLink, instances: dict[str, list[str]]) -> Iterator[tuple[str, str, Digest]]:
@@ -197,17 +226,18 @@ async def _result_holes(store: Store, entry: SettledResult, stock: str) -> list[
     return []
 
 
-async def audit_views(store: Store, run: Run, journal: Journal) -> list[str]:
+async def audit_views(store: Store, journal: Journal) -> list[str]:
     """Compare the settled states with the views that T3 made of them."""
     settled: dict[tuple[str, Position], _Seen] = {}
-    async for row in store.scan(Settled, run=run.id):
-        for channel, by_state in row.results.items():
+    async for row in store.scan(Settled, run=journal.run.id):
+        for channel, by_state in row.results.items() if journal.covers(row.position) else ():
             state, results = list(by_state.items())[-1]
             told = {name: (result.id, result.outcome) for name, result in results.items()}
             settled[channel, row.position] = (row.stock, row.alert, state, told)
     views: dict[tuple[str, Position], _Seen] = {}
-    async for view in store.scan(View, run=run.id):
-        views[view.channel, view.position] = (view.stock, view.alert, view.state, view.results)
+    async for view in store.scan(View, run=journal.run.id):
+        if journal.covers(view.position):
+            views[view.channel, view.position] = (view.stock, view.alert, view.state, view.results)
     holes = [
         f"{channel}: a view at {place} of nothing settled"
         for channel, place in sorted(views.keys() - settled.keys())

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skymesh.jobs.pools import pools_of
 from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import JournalEntry, count_lines, journal_id, service_of
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run
-from skymesh_local.audit_deliveries import DELIVERERS
+from skymesh.provenance.journal import DEAD
+from skymesh_local.audit_journal import DELIVERERS, INGEST, Journal, Range, Reader
 from skymesh_t2.pool import TIER, tier_of
-
-if TYPE_CHECKING:
-    from skymesh_local.audit import Journal, Reader
 
 # What entries count beside the outcomes of their lines.
 _NO_OUTCOMES = frozenset(
@@ -23,7 +21,6 @@ _NO_OUTCOMES = frozenset(
 
 _Unit = tuple[str, str]
 """Channel and instance."""
-_Range = tuple[int, int]
 
 
 def audit_tiling(run: Run, job: JobRecord | None, journal: Journal) -> list[str]:
@@ -32,10 +29,10 @@ def audit_tiling(run: Run, job: JobRecord | None, journal: Journal) -> list[str]
     Entries of batches tile the whole input. Those of the run's units stand in every batch that names
     the run: one for each unit of the tier.
     """
-    holes = [hole for entry in (*journal.batches, *journal.entries) for hole in _entry_holes(entry)]
+    holes = [hole for entry in (*journal.batches, *journal.entries) for hole in entry_holes(entry)]
     for reader, completed in journal.completed.items():
         batches = [entry for entry in journal.batches if (entry.tier, entry.partition) == reader]
-        holes += _gaps(f"{reader[0]} of partition {reader[1]}", _ranges(batches), 0, completed)
+        holes += gaps(f"{reader[0]} of partition {reader[1]}", ranges_of(batches), 0, completed)
         if job is not None:
             holes += _unit_holes(
                 run, units_of(reader[0], job.resolved, journal.tiers), batches, reader, journal
@@ -73,7 +70,8 @@ def units_of(tier: str, resolved: Mapping[str, Any], tiers: Collection[str]) -> 
     return units
 
 
-def _entry_holes(entry: JournalEntry) -> Iterator[str]:
+def entry_holes(entry: JournalEntry) -> Iterator[str]:
+    """Yield what is wrong with an entry by itself."""
     counts = {outcome: count for outcome, count in entry.counts.items() if outcome not in _NO_OUTCOMES}
     told = {outcome: count for outcome, count in count_lines(entry.lines).items() if outcome != "memoised"}
     if counts != told or entry.counts.get("memoised", 0) != sum(line.is_memoised for line in entry.lines):
@@ -86,11 +84,13 @@ def _entry_holes(entry: JournalEntry) -> Iterator[str]:
         yield f"journal:{entry.id.hex()} is not the digest of its place"
 
 
-def _ranges(entries: Iterable[JournalEntry]) -> list[_Range]:
+def ranges_of(entries: Iterable[JournalEntry]) -> list[Range]:
+    """Return what entries cover, in order."""
     return sorted((entry.first, entry.end) for entry in entries)
 
 
-def _gaps(said: str, ranges: Iterable[_Range], start: int, completed: int) -> Iterator[str]:
+def gaps(said: str, ranges: Iterable[Range], start: int, completed: int) -> Iterator[str]:
+    """Yield where sorted ranges do not tile the offsets from a start to what was committed."""
     covered = start
     for first, end in ranges:
         if first != covered:
@@ -101,21 +101,36 @@ def _gaps(said: str, ranges: Iterable[_Range], start: int, completed: int) -> It
 
 
 def _unit_holes(
-    run: Run, units: set[_Unit], batches: Iterable[JournalEntry], reader: Reader, journal: Journal
+    run: Run, units: set[_Unit], batches: list[JournalEntry], reader: Reader, journal: Journal
 ) -> Iterator[str]:
-    """Compare the ranges of every unit with the batches that name the run."""
+    """Compare the ranges of every unit with those in which the run was at work."""
+    tier = reader[0]
     # What summaries did at the end of a run covers nothing.
     own = (entry for entry in journal.entries if (entry.tier, entry.partition) == reader)
     entries = [entry for entry in own if entry.end > entry.first]
-    by_unit: dict[_Unit, list[_Range]] = {unit: [] for unit in units}
+    by_unit: dict[_Unit, list[Range]] = {unit: [] for unit in units}
     for entry in entries:
         by_unit.setdefault((entry.channel, entry.instance), []).append((entry.first, entry.end))
-    named = _ranges(entry for entry in batches if _names(entry, run.id))
+    at_work = ranges_of(entry for entry in batches if _names(entry, run.id))
+    if tier == "t0":
+        parts = {batch.id: _judged_in(batch, journal) for batch in batches}
+        wrong = [batch for batch in batches if _names(batch, run.id) != bool(parts[batch.id])]
+        for batch in wrong:
+            yield f"journal of t0: the run is not named as its markers say in {batch.first} to {batch.end}"
+        at_work = sorted(part for found in parts.values() for part in found)
     for (channel, name), ranges in sorted(by_unit.items()):
-        if sorted(ranges) != named:
-            said = " ".join(filter(None, (reader[0], channel, name)))
-            wrong = sorted(set(ranges) ^ set(named)) or ranges
-            yield f"journal of {said}: offsets {wrong[0][0]} to {wrong[0][1]}"
+        if sorted(ranges) != at_work:
+            said = " ".join(filter(None, (tier, channel, name)))
+            differing = sorted(set(ranges) ^ set(at_work)) or ranges
+            yield f"journal of {said}: offsets {differing[0][0]} to {differing[0][1]}"
+
+
+def _judged_in(batch: JournalEntry, journal: Journal) -> list[Range]:
+    """Return the ranges of a batch of T0 that the run judges; of what could not be handled, nothing."""
+    if any(line.outcome == DEAD for line in batch.lines):
+        return []
+    cut = ((max(first, batch.first), min(end, batch.end)) for first, end in journal.judged(batch.partition))
+    return [(first, end) for first, end in cut if first < end]
 
 
 def _names(batch: JournalEntry, run: Digest) -> bool:
@@ -123,7 +138,14 @@ def _names(batch: JournalEntry, run: Digest) -> bool:
 
 
 def _intake_holes(journal: Journal) -> Iterator[str]:
-    entries = journal.of("ingest")
-    for reader, completed in journal.completed.items():
-        if reader[0] == "t0" and entries:
-            yield from _gaps("ingest", _ranges(entries), 0, completed + journal.left[reader])
+    """Compare what the journal of files says they became with the log; of a live log, elsewhere."""
+    entries = journal.of(INGEST)
+    for (tier, partition), completed in journal.completed.items():
+        of_partition = [entry for entry in entries if entry.partition == partition]
+        if tier == "t0" and entries:
+            yield from gaps(
+                f"ingest of partition {partition}",
+                ranges_of(of_partition),
+                0,
+                completed + journal.left[tier, partition],
+            )

@@ -13,17 +13,19 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 
 from skymesh.errors import JobError, MeshError, SettingsError
+from skymesh.store import store as documents
 from skymesh.telemetry.logs import configure_logs
 from skymesh_ingest.schemas import schema_settings
 from skymesh_local import catalogue_cli, dead_cli, held_cli, mesh_cli, printing
-from skymesh_local.app import Embedded, collect_garbage_rarely, open_embedded
+from skymesh_local.app import collect_garbage_rarely
 from skymesh_local.audit import Audit
 from skymesh_local.audit import audit as audit_run
 from skymesh_local.find import find_run
+from skymesh_local.mesh import open_mesh, open_store
 from skymesh_local.publish_cli import publish_files
 from skymesh_local.reproduce import reproduce as compute_again
 from skymesh_local.run import load_plan, run_job
-from skymesh_local.settings import RunSettings, log_level, store_path
+from skymesh_local.settings import RunSettings, log_level
 from skymesh_local.show import show as show_object
 from skymesh_local.trace import trace as trace_id
 
@@ -44,7 +46,12 @@ app.add_typer(mesh_cli.store_app, name="store")
 app.add_typer(dead_cli.app, name="dead")
 
 Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in job.", show_default=False)]
-Store = Annotated[str, typer.Option(help="URL of the store, sqlite:PATH.", show_default=False)]
+Store = Annotated[
+    str,
+    typer.Option(
+        help="URL of the store: sqlite:PATH, or cassandra://host:port/keyspace.", show_default=False
+    ),
+]
 Channel = Annotated[str, typer.Option(help="Show only what this channel may see.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -117,7 +124,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show an object: its points, states and results, as a channel may see them."""
-    told = _looked(store, lambda embedded: show_object(embedded.store, stock, channel))
+    told = _looked(store, lambda opened: show_object(opened, stock, channel))
     _print_json(told) if as_json else printing.print_object(told)
 
 
@@ -131,7 +138,7 @@ def trace(
     as_json: Json = False,
 ) -> None:
     """Tell what made an id, from what, with which version and config, back to the packets."""
-    told = _looked(store, lambda embedded: trace_id(embedded.store, id_, channel))
+    told = _looked(store, lambda opened: trace_id(opened, id_, channel))
     _print_json(told) if as_json else printing.print_trace(told)
 
 
@@ -141,7 +148,7 @@ def reproduce(
     store: Store,
 ) -> None:
     """Compute a result again from its recorded inputs; exit 1 if it is not the same."""
-    again = _looked(store, lambda embedded: compute_again(embedded.store, id_))
+    again = _looked(store, lambda opened: compute_again(opened, id_))
     print("\n".join(again.lines))
     raise typer.Exit(0 if again.is_equal else 1)
 
@@ -157,10 +164,11 @@ def audit(
 ) -> None:
     """Prove that everything a run read is accounted for; exit 1 on any hole."""
 
-    async def look(embedded: Embedded) -> Audit:
-        return await audit_run(embedded, await find_run(embedded.store, run), is_final=final)
+    async def look() -> Audit:
+        async with open_mesh(store) as mesh:
+            return await audit_run(mesh, await find_run(mesh.store, run), is_final=final)
 
-    found = _looked(store, look)
+    found = _run(look())
     _print_json(found.told()) if as_json else printing.print_audit(found)
     raise typer.Exit(1 if found.holes else 0)
 
@@ -216,15 +224,12 @@ def deployed(store: mesh_cli.StoreUrl = "") -> None:
     mesh_cli.list_deployed(store)
 
 
-def _looked(url: str, look: Callable[[Embedded], Awaitable[T]]) -> T:
+def _looked(url: str, look: Callable[[documents.Store], Awaitable[T]]) -> T:
     """Open a store, look, and close it again."""
 
     async def work() -> T:
-        embedded = open_embedded(store_path(url), must_exist=True)
-        try:
-            return await look(embedded)
-        finally:
-            await embedded.close()
+        async with open_store(url) as opened:
+            return await look(opened)
 
     return _run(work())
 

@@ -13,10 +13,9 @@ import typer
 from skymesh.errors import SettingsError
 from skymesh.settings.service import RECORD_BYTES
 from skymesh.store.store import Store
-from skymesh_local.app import open_embedded
 from skymesh_local.dead import Found, find_letters, iter_letters, redrive
+from skymesh_local.mesh import open_store
 from skymesh_local.mesh_cli import StoreUrl, on_mesh, store_url
-from skymesh_local.settings import store_path
 
 if TYPE_CHECKING:
     from skymesh.runtime.live import LiveMesh
@@ -111,16 +110,10 @@ def redrive_(
 
 def _looked(url: str, look: Callable[[Store], Awaitable[T]]) -> T:
     """Look into a store, embedded or live."""
-    url = store_url(url)
-    if not url.startswith(_EMBEDDED):
-        return on_mesh(url, lambda mesh: look(mesh.store))
 
     async def work() -> T:
-        embedded = open_embedded(store_path(url), must_exist=True)
-        try:
-            return await look(embedded.store)
-        finally:
-            await embedded.close()
+        async with open_store(store_url(url)) as store:
+            return await look(store)
 
     return asyncio.run(work())
 

@@ -1,4 +1,4 @@
-"""Finding runs, and what channels may see, in a store."""
+"""Finding runs, logs, and what channels may see, in a store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.access import Labels
-from skymesh.model.run import JobRecord, Run
+from skymesh.model.deployment import Epoch
+from skymesh.model.ids import Digest
+from skymesh.model.run import JobRecord, Log, Run
 from skymesh.store.store import Store
 
 
@@ -32,6 +34,18 @@ def _named(runs: Iterable[Run]) -> str:
     return ", ".join(
         f"run:{run.id.hex()} ({run.job_name}{', ' + run.name if run.name else ''})" for run in runs
     )
+
+
+async def find_logs(store: Store) -> list[Digest]:
+    """Return the logs of a store: those of finite sources, and the live one."""
+    logs = [log.id async for log in store.scan(Log)] + [epoch.log async for epoch in store.scan(Epoch)]
+    return list(dict.fromkeys(logs))
+
+
+async def newest_epoch(store: Store, log: Digest) -> Epoch | None:
+    """Return the newest generation of a live log; None for the log of a finite source."""
+    epochs = [epoch async for epoch in store.scan(Epoch, log=log)]
+    return epochs[-1] if epochs else None
 
 
 async def find_grants(store: Store, channel: str) -> tuple[str, Labels]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -15,13 +15,9 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import Run
 from skymesh.runtime.tier import Context
 from skymesh.store.store import Store
-from skymesh_local.app import open_embedded
 from skymesh_local.held import ContextOf, Decision, decide, find_held, iter_held, told_of
-from skymesh_local.mesh_cli import StoreUrl, on_mesh, store_url
-from skymesh_local.settings import store_path
-
-if TYPE_CHECKING:
-    from skymesh.runtime.live import LiveMesh
+from skymesh_local.mesh import open_mesh
+from skymesh_local.mesh_cli import StoreUrl, store_url
 
 T = TypeVar("T")
 Work = Callable[[Store, Bus, ContextOf], Awaitable[T]]
@@ -90,31 +86,18 @@ def _decide(
     print("\n".join([*done, f"{len(done)} reactions are {decision}{again}"]))
 
 
-def _opened(store: str, work: Work[T]) -> T:
+def _opened(url: str, work: Work[T]) -> T:
     """Do something with a store, embedded or live, and the bus beside it."""
-    url = store_url(store)
-    if not url.startswith(_EMBEDDED):
-        return on_mesh(url, lambda mesh: _live(mesh, work))
 
-    async def embedded() -> T:
-        opened = open_embedded(store_path(url), must_exist=True)
+    async def opened() -> T:
+        async with open_mesh(store_url(url)) as mesh:
 
-        async def context_of(run: Digest) -> Context:
-            known = await opened.store.get(Run, id=run)
-            if known is None:
-                raise InvariantError("is not in the store", where=text_id("run", run))
-            return Context(known.log, known.id)
+            async def context_of(run: Digest) -> Context:
+                known = await mesh.store.get(Run, id=run)
+                if known is None:
+                    raise InvariantError("is not in the store", where=text_id("run", run))
+                return await mesh.context(known)
 
-        try:
-            return await work(opened.store, opened.bus, context_of)
-        finally:
-            await opened.close()
+            return await work(mesh.store, mesh.bus, context_of)
 
-    return asyncio.run(embedded())
-
-
-async def _live(mesh: LiveMesh, work: Work[T]) -> T:
-    async def context_of(_: Digest) -> Context:
-        return mesh.context
-
-    return await work(mesh.store, mesh.bus, context_of)
+    return asyncio.run(opened())

@@ -159,14 +159,26 @@ async def journal_intake(embedded: Embedded, run: Run) -> None:
     StoreUnavailableError
         If the disk is full.
     """
-    topic = topic_of(ALERTS, run.log.hex())
     dead = [letter async for letter in embedded.store.scan(DeadLetter, run=run.id)]
-    length = await embedded.bus.end(topic, 0)
-    first = 0
-    async for records in embedded.bus.iter_from(topic, 0, first):
-        heads = [wire.decode(record.value, AlertHead) for record in records]
-        end = first + len(heads)
-        await embedded.store.write([shaping_entry(run.id, first, heads, dead if end == length else ())])
-        first = end
-    if not length:
-        await embedded.store.write([shaping_entry(run.id, 0, (), dead)])
+    topic = topic_of(ALERTS, run.log.hex())
+    partitions = await embedded.bus.partitions(topic)
+    for partition in range(partitions):
+        length = await embedded.bus.end(topic, partition)
+        told = dead if partition == partitions - 1 else []
+        first = 0
+        async for records in embedded.bus.iter_from(topic, partition, first):
+            heads = [head for record in records if (head := _head(record.value)) is not None]
+            end = records[-1].offset + 1
+            place = (partition, first, end)
+            await embedded.store.write([shaping_entry(run.id, place, heads, told if end == length else ())])
+            first = end
+        if not length:
+            await embedded.store.write([shaping_entry(run.id, (partition, 0, 0), (), told)])
+
+
+def _head(value: bytes) -> AlertHead | None:
+    """Return the beginning of an alert; None for a marker in a live log, and for what is no record."""
+    try:
+        return wire.decode(value, AlertHead)
+    except msgspec.MsgspecError:
+        return None

@@ -13,11 +13,11 @@ from skymesh.model.execution import Result, Settled
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint, raw_values
 from skymesh.model.position import Position
-from skymesh.model.run import Log, Run
+from skymesh.model.run import Run
 from skymesh.model.state import State, StateLink
 from skymesh.store.store import Keys, Store
 from skymesh.surveys import registry
-from skymesh_local.find import find_grants
+from skymesh_local.find import find_grants, find_logs
 
 UNSEEN = "nothing of this name here, or nothing that may be seen"
 """Said alike of what is not there and of what is hidden."""
@@ -99,8 +99,8 @@ async def sight_of(store: Store, channel: str) -> Sight:
 async def arrivals_of(store: Store, stock: str) -> list[Arrival]:
     """Return all arrivals of a stock, log by log."""
     rows: list[Arrival] = []
-    async for log in store.scan(Log):
-        rows += [arrival async for arrival in store.scan(Arrival, log=log.id, stock=stock)]
+    for log in await find_logs(store):
+        rows += [arrival async for arrival in store.scan(Arrival, log=log, stock=stock)]
     return rows
 
 

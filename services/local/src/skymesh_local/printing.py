@@ -206,6 +206,8 @@ def print_audit(found: Audit) -> None:
     console.print(f"run:{found.run.id.hex()}  {'NOT balanced' if found.holes else 'balanced'}")
     console.print(f"  packets: {said}; {found.inflight} records in flight")
     console.print(f"  digest {found.digest}  results {found.results_digest}")
+    for note in found.notes:
+        console.print(f"  note: {note}")
     for hole in found.holes:
         console.print(f"  hole: {hole}")
 

@@ -1,103 +1,225 @@
-"""Replaying the log that a store keeps, as a run apart in a new store."""
+"""Replaying the log that a mesh keeps, as a run apart in a new store.
+
+The log of a finite source is copied as it is. Of a live log the alerts are copied, partition by partition,
+with the markers of the run that is replayed: where it judged alerts the new run does, and what came before
+is registered.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
+from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
 
 from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
-from skymesh.errors import NotFoundError
-from skymesh.model.alert import Alert, Cutouts
-from skymesh.model.ids import Digest
-from skymesh.model.run import DeadLetter, Log, Run, SourceCount
+from skymesh.errors import NotFoundError, SettingsError
+from skymesh.model.alert import Alert, Cutouts, Source
+from skymesh.model.deployment import Genesis, Marker, Switch
+from skymesh.model.ids import DIGEST_SIZE, ENCODING_VERSION, Digest, text_id
+from skymesh.model.run import DeadLetter, Log, Origin, Run, SourceCount, run_id
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
-from skymesh_local.app import Embedded, open_embedded
-from skymesh_local.find import find_run
+from skymesh.store.store import Keys, Store
+from skymesh_local.app import Embedded
+from skymesh_local.audit_journal import INGEST
+from skymesh_local.find import find_run, newest_epoch
+from skymesh_local.log import StreamPlace, decoded, place_of
+from skymesh_local.mesh import Mesh, open_mesh
+
+_STAMPS_AT_ONCE = 32
+_NO_LOG = Digest(bytes(DIGEST_SIZE))
 
 
-class Replayed(NamedTuple):
-    """A log that was copied.
+class Account(NamedTuple):
+    """How many packets were published for a run, and how many are dead."""
+
+    published: int
+    dead: int
+
+
+class Wanted(NamedTuple):
+    """Which job is to be run.
 
     Attributes
     ----------
-    log
-        The log.
-    run
-        The run it was read for first.
-    source
-        The store it comes from.
+    job, job_name
+        The job.
+    name
+        What makes the run apart; empty without.
     """
 
-    log: Log
-    run: Run
-    source: Path
+    job: Digest
+    job_name: str
+    name: str
+
+    def run_over(self, log: Digest, origin: Origin, account: Account) -> Run:
+        """Return the run over a log."""
+        return Run(
+            id=run_id(self.job, log, origin, self.name),
+            job=self.job,
+            log=log,
+            job_name=self.job_name,
+            origin=origin,
+            name=self.name,
+            encoding=ENCODING_VERSION,
+            read=sum(account),
+            published=account.published,
+            dead=account.dead,
+        )
 
 
-async def replay_log(source_path: Path, run_name: str, target: Embedded) -> Replayed:
-    """Copy the log of a run, in its own order, with its image stamps.
+async def replay_log(url: str, name: str, target: Embedded, wanted: Wanted) -> tuple[Run, bool]:
+    """Copy the log of a run with its image stamps, in its own order, and the account of what was read for it.
+
+    Where an attempt before ended it goes on; what was complete stays as it is, also if a live log has
+    grown since.
 
     Parameters
     ----------
-    source_path
+    url
         The store that keeps the log.
-    run_name
-        The run.
+    name
+        The run for which it was read first.
     target
         The new store.
+    wanted
+        The new run's job.
+
+    Returns
+    -------
+    The new run, and whether it is still to be written.
 
     Raises
     ------
     SettingsError
-        If there is no such store or run.
+        If there is no such store or run, or the beginning of the log has been forgotten.
+    TransientError
+        If servers do not answer.
     """
-    source = open_embedded(source_path, must_exist=True)
-    try:
-        run = await find_run(source.store, run_name)
-        await _copy_topic(source, target, topic_of(ALERTS, run.log.hex()))
-        log = await source.store.get(Log, id=run.log)
-    finally:
-        await source.close()
+    async with open_mesh(url) as source:
+        original = await find_run(source.store, name)
+        id_ = run_id(wanted.job, original.log, original.origin, wanted.name)
+        known = await target.store.get(Run, id=id_)
+        if known is not None:
+            return known, False
+        copied = await _copy(source, original, target, id_)
+    return wanted.run_over(original.log, original.origin, copied), True
+
+
+async def _copy(source: Mesh, original: Run, target: Embedded, run: Digest) -> Account:
+    epoch = await newest_epoch(source.store, original.log)
+    if epoch is None:
+        return await _copy_finite(source, original, target, run)
+    part = _Part(original.id, run)
+    await _copy_topic(source, original, target, part.copied)
+    await target.store.write([epoch])
+    return await _account(source.store, target.store, part, run, original.log)
+
+
+async def _copy_finite(source: Mesh, original: Run, target: Embedded, run: Digest) -> Account:
+    log = await source.store.get(Log, id=original.log)
     if log is None:
-        raise NotFoundError("the log of this run is not in the store", where=run_name)
+        raise NotFoundError("the log of this run is not in the store", where=text_id("run", original.id))
+    await _copy_topic(source, original, target, lambda _, value: value)
     await target.store.write([log])
-    return Replayed(log, run, source_path)
+    async for count in source.store.scan(SourceCount, run=original.id):
+        await target.store.write([msgspec.structs.replace(count, run=run)])
+    async for letter in source.store.scan(DeadLetter, run=original.id):
+        if letter.tier == INGEST:
+            await target.store.write([msgspec.structs.replace(letter, run=run)])
+    return Account(original.published, original.dead)
 
 
-async def copy_account(target: Embedded, replayed: Replayed, run: Digest) -> None:
-    """Copy what was read for a log to the run that replays it."""
-    source = open_embedded(replayed.source, must_exist=True)
-    try:
-        async for count in source.store.scan(SourceCount, run=replayed.run.id):
-            await target.store.write([msgspec.structs.replace(count, run=run)])
-        async for letter in source.store.scan(DeadLetter, run=replayed.run.id):
-            # What the tiers of that run could not handle is its own.
-            if letter.tier == "ingest":
-                await target.store.write([msgspec.structs.replace(letter, run=run)])
-    finally:
-        await source.close()
+class _Part:
+    """The part of a live log that a run judged, as its records go by partition by partition.
+
+    Parameters
+    ----------
+    original, run
+        The run that is replayed, and the new one.
+
+    Attributes
+    ----------
+    published
+        Alerts in that part by the partition of the survey's stream that they come from.
+    before
+        By such a partition, the last message whose alert came before that part.
+    """
+
+    def __init__(self, original: Digest, run: Digest) -> None:
+        self._original = original
+        self._run = run
+        self._switches: dict[int, Switch] = {}
+        self.published: Counter[StreamPlace] = Counter()
+        self.before: dict[StreamPlace, int] = {}
+
+    def copied(self, partition: int, value: bytes) -> bytes | None:
+        """Return what a record becomes; None if it is left out: the markers of other runs are."""
+        record = decoded(value)
+        if isinstance(record, Alert):
+            self._count(partition, record)
+        if isinstance(record, Marker) and record.run == self._original:
+            self._switches[partition] = record.switch
+            return wire.encode(Marker(self._run, record.switch))
+        return None if isinstance(record, Marker | Genesis) else value
+
+    def _count(self, partition: int, alert: Alert) -> None:
+        place, offset = place_of(alert.source)
+        if self._switches.get(partition) == "on":
+            self.published[place] += 1
+        elif partition not in self._switches:
+            self.before[place] = max(offset, self.before.get(place, -1))
+
+    def is_dead_in(self, letter: DeadLetter) -> bool:
+        """Return whether a packet was found unreadable once the run had begun."""
+        place, offset = place_of(Source(letter.source, letter.index))
+        return letter.tier == INGEST and offset > self.before.get(place, -1)
 
 
-async def _copy_topic(source: Embedded, target: Embedded, topic: str) -> None:
-    """Copy a topic partition by partition, going on where an attempt before ended."""
-    partitions = await source.bus.partitions(topic)
-    await target.bus.create(topic, partitions=partitions)
+async def _account(source: Store, target: Store, part: _Part, run: Digest, log: Digest) -> Account:
+    """Write what was read for a run of a live log, by partition of the streams, and the dead letters."""
+    dead: Counter[StreamPlace] = Counter()
+    async for letter in source.scan(DeadLetter, run=log):
+        if part.is_dead_in(letter):
+            dead[place_of(Source(letter.source, letter.index))[0]] += 1
+            await target.write([msgspec.structs.replace(letter, run=run)])
+    counts = []
+    for place in sorted(part.published.keys() | dead.keys()):
+        name = f"{place[0]}/{place[1]}" if place[1] >= 0 else place[0]
+        published, lost = part.published[place], dead[place]
+        counts.append(SourceCount(run, name, published + lost, published, lost))
+    await target.write(counts)
+    return Account(part.published.total(), dead.total())
+
+
+async def _copy_topic(
+    source: Mesh, original: Run, target: Embedded, copied: Callable[[int, bytes], bytes | None]
+) -> None:
+    """Copy a log partition by partition; what an attempt before has copied is there already."""
+    topic = (await source.context(original)).topic(ALERTS)
+    new, partitions = topic_of(ALERTS, original.log.hex()), await source.bus.partitions(topic)
+    await target.bus.create(new, partitions=partitions)
     for partition in range(partitions):
-        start = await target.bus.end(topic, partition)
-        async for part in source.bus.iter_from(topic, partition, start):
-            records = await resolved(source.store, part)
-            await _copy_cutouts(source, target, [record.value for record in records])
-            await target.bus.publish([Outgoing(topic, record.key, record.value) for record in records])
+        if first := await source.bus.first(topic, partition):
+            problem = f"offsets below {first} of partition {partition} of its log have expired"
+            raise SettingsError(f"cannot be replayed: {problem}", where=text_id("run", original.id))
+        there = await target.bus.end(new, partition)
+        async for received in source.bus.iter_from(topic, partition, 0):
+            records = await resolved(source.store, received)
+            made = [(record.key, copied(partition, record.value)) for record in records]
+            kept = [Outgoing(new, key, value, partition) for key, value in made if value is not None]
+            missing, there = kept[there:], max(0, there - len(kept))
+            await _copy_cutouts(source.store, target.store, [output.value for output in missing])
+            await target.bus.publish(missing)
 
 
-async def _copy_cutouts(source: Embedded, target: Embedded, values: list[bytes]) -> None:
-    found = []
-    for value in values:
-        id_ = wire.decode(value, Alert).cutouts
-        block = None if id_ is None else await source.store.read_cutouts(id_)
-        if id_ is not None and block is not None:
-            found.append(Cutouts(id_, block))
-    await target.store.write(found)
+async def _copy_cutouts(source: Store, target: Store, values: Iterable[bytes]) -> None:
+    alerts = (record for value in values if isinstance(record := decoded(value), Alert))
+    ids = (alert.cutouts for alert in alerts if alert.cutouts is not None)
+    while some := frozenset(islice(ids, _STAMPS_AT_ONCE)):
+        found = (await source.read(_NO_LOG, Keys(cutouts=some))).cutouts
+        await target.write([Cutouts(id_, block) for id_, block in found.items()])

@@ -14,10 +14,9 @@ from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.loader import builtin_jobs, load_job
 from skymesh.jobs.plan import JobPlan, plan_job
-from skymesh.model.ids import ENCODING_VERSION, digest_of
-from skymesh.model.run import Log, Origin, Run, RunSummary, run_id
+from skymesh.model.ids import digest_of
+from skymesh.model.run import Log, Run, RunSummary
 from skymesh.runtime.registering import register_job
-from skymesh.runtime.tier import Context
 from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.progress import meter
@@ -27,12 +26,13 @@ from skymesh_local.app import Embedded, open_embedded, run_tiers
 from skymesh_local.delivery import Delivery, check_ways, doors_of, is_waiting, open_delivery
 from skymesh_local.digests import run_numbers
 from skymesh_local.intake import Intake, journal_intake
+from skymesh_local.mesh import store_path
 from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
-from skymesh_local.replay import copy_account, replay_log
+from skymesh_local.replay import Account, Wanted, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
-from skymesh_local.settings import OUT, STORE_NAME, RunSettings, store_path
+from skymesh_local.settings import OUT, STORE_NAME, RunSettings
 from skymesh_local.spool import SpooledViews
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -136,42 +136,24 @@ async def _run(
 ) -> Finished:
     start = time.perf_counter()
     schemas = schemas_of(settings.schemas)
-    origin: Origin = "real" if files else "simulated"
+    wanted = Wanted(plan.id, plan.name, settings.name)
     with closing(Intake(embedded, folder, schemas)) as intake:
         if settings.log:
-            replayed = await replay_log(store_path(settings.store), settings.log, embedded)
-            log, origin = replayed.log, replayed.run.origin
-            published, dead = replayed.run.published, replayed.run.dead
+            run, is_new = await replay_log(settings.store, settings.log, embedded, wanted)
         else:
-            replayed = None
-            log = await _take_in(intake, files)
-            published, dead = intake.totals()
+            run, is_new = await _take_in(intake, files, embedded, wanted)
         plan = await register_job(embedded.store, plan)
-        run = Run(
-            id=run_id(plan.id, log.id, origin, settings.name),
-            job=plan.id,
-            log=log.id,
-            job_name=plan.name,
-            origin=origin,
-            name=settings.name,
-            encoding=ENCODING_VERSION,
-            read=published + dead,
-            published=published,
-            dead=dead,
-        )
-        is_new = await embedded.store.get(Run, id=run.id) is None
         if is_new:
-            # The account first: a run that is there has all of it.
-            await (intake.account(run.id) if replayed is None else copy_account(embedded, replayed, run.id))
+            # The account was written first: a run that is there has all of it.
             await journal_intake(embedded, run)
             await embedded.store.write([run])
     _name_by_run(settings, folder, run)
     summary = await embedded.store.get(RunSummary, run=run.id)
-    doors = doors_of(plan, origin, settings)
+    doors = doors_of(plan, run.origin, settings)
     await check_ways(embedded.store, run.id, doors)
     # Somebody may have released what was held, after the run was finished.
-    if summary is None or await is_waiting(embedded.bus, Context(run.log, run.id), doors.values()):
-        deliveries = [open_delivery(door, embedded.store, log.id, folder) for door in doors.values()]
+    if summary is None or await is_waiting(embedded.bus, await embedded.context(run), doors.values()):
+        deliveries = [open_delivery(door, embedded.store, run.log, folder) for door in doors.values()]
         await _run_tiers(settings, plan, run, deliveries, embedded)
     if not is_new:
         await write_messages_anew(embedded.store, run.id, folder)
@@ -189,7 +171,7 @@ async def _run(
         if not plan.summaries:
             await views.fill(newest)
         await write_page(embedded.store, run, plan, summary.numbers, views, folder, file)
-    get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=log.length)
+    get_log().info("run finished", run=run.id.hex(), folder=str(folder), alerts=run.published)
     return Finished(summary.numbers, folder, products, _messages(plan, folder), folder / PAGE_NAME)
 
 
@@ -199,7 +181,7 @@ async def _run_tiers(
     with meter("alerts", run.published) as progress:
         await run_tiers(
             embedded,
-            Context(run.log, run.id),
+            await embedded.context(run),
             Deployed(run.id, run.origin, plan),
             deliveries=deliveries,
             workers=settings.workers,
@@ -208,7 +190,19 @@ async def _run_tiers(
         )
 
 
-async def _take_in(intake: Intake, files: list[PacketFile]) -> Log:
+async def _take_in(
+    intake: Intake, files: list[PacketFile], embedded: Embedded, wanted: Wanted
+) -> tuple[Run, bool]:
+    """Make files a log; return the run over it, and whether it is still to be written."""
+    log = await _read(intake, files)
+    run = wanted.run_over(log.id, "real" if files else "simulated", Account(*intake.totals()))
+    is_new = await embedded.store.get(Run, id=run.id) is None
+    if is_new:
+        await intake.account(run.id)
+    return run, is_new
+
+
+async def _read(intake: Intake, files: list[PacketFile]) -> Log:
     with meter("packets", len(files) or None) as progress:
         if not files:
             await intake.read(_simulated())

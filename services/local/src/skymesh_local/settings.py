@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from skymesh.errors import SettingsError
 from skymesh.runtime.loop import BATCH_RECORDS
 from skymesh_ingest.schemas import SchemaSettings
 
@@ -58,20 +57,6 @@ class RunSettings:
     batch_records: int = BATCH_RECORDS
     deliver: bool = False
     schemas: SchemaSettings = field(default_factory=SchemaSettings)
-
-
-def store_path(url: str) -> Path:
-    """Return the file of an embedded store.
-
-    Raises
-    ------
-    SettingsError
-        If the URL is of another kind.
-    """
-    scheme, _, path = url.partition(":")
-    if scheme != "sqlite" or not path:
-        raise SettingsError("a store of the embedded mesh is given as sqlite:PATH", where=url)
-    return Path(path)
 
 
 def log_level() -> str:

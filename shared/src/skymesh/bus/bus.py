@@ -125,6 +125,9 @@ class Bus(Protocol):
     async def partitions(self, topic: str) -> int:
         """Return the number of partitions; 0 if there is no such topic."""
 
+    async def first(self, topic: str, partition: int) -> int:
+        """Return the offset of the first record of a partition that is still there, or will be."""
+
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset that the next record of a partition will get."""
 

@@ -64,6 +64,14 @@ class SqliteBus:
         except InvariantError:
             return 0
 
+    async def first(self, topic: str, partition: int) -> int:
+        """Return the offset of the first record that is still there, or will be."""
+        row = self._file.connection.execute(
+            "SELECT MIN(offset) FROM records WHERE topic = ? AND partition = ?",
+            (self._topic(topic)[0], partition),
+        ).fetchone()
+        return await self.end(topic, partition) if row[0] is None else int(row[0])
+
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset of the next record."""
         row = self._file.connection.execute(

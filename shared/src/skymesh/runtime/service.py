@@ -187,7 +187,7 @@ class _Service:
         """Be a member of the tier's group, and again after it was lost, until told to stop."""
         context, tier, settings = mesh.context, reading.tier, self._settings
         topics = reading.topics or (context.topic(tier.reads),)
-        jobs = StoredJobs(mesh.store)
+        jobs = StoredJobs(mesh.store, self._main)
 
         async def work(partition: Partition) -> None:
             loop = TierLoop(

@@ -1,0 +1,179 @@
+"""The journal of a run, up to the cut that every tier has completed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from skymesh.codecs import wire
+from skymesh.jobs.pools import named_pools
+from skymesh.model.deployment import PlacedMarker, spans
+from skymesh.model.execution import JournalEntry, service_of
+from skymesh.model.position import Position
+from skymesh.model.run import JobRecord, Run
+from skymesh.provenance.journal import BATCH
+from skymesh.runtime.references import resolved
+from skymesh.runtime.tier import Context
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
+from skymesh_local.audit_dead import Burials
+from skymesh_local.mesh import Mesh
+from skymesh_t2.pool import tier_of
+
+DELIVERERS = "deliver."
+"""How the names of the tiers begin that hand over what is intended."""
+INGEST = "ingest"
+
+Reader = tuple[str, int]
+"""A tier, and a partition of its input."""
+Range = tuple[int, int]
+"""Offsets: first ≤ offset < end."""
+
+
+@dataclass
+class Journal:
+    """The journal of a run, whether it has reached the store yet or lies in the provenance topic.
+
+    Attributes
+    ----------
+    run, context
+        The run, and whose work the tiers did.
+    completed
+        tier and partition → offset of its input up to which it has committed: the cut.
+    left
+        tier and partition → records that it has not committed.
+    entries
+        What the units of the run did, up to the cut.
+    batches
+        What tiles each tier's input up to the cut, with the runs at work in each batch.
+    markers
+        partition of the log → the markers in it up to the cut; none where the only run judges all.
+    """
+
+    run: Run
+    context: Context
+    completed: dict[Reader, int]
+    left: dict[Reader, int] = field(default_factory=dict)
+    entries: list[JournalEntry] = field(default_factory=list)
+    batches: list[JournalEntry] = field(default_factory=list)
+    markers: dict[int, list[PlacedMarker]] = field(default_factory=dict)
+
+    def of(self, tier: str) -> list[JournalEntry]:
+        """Return the entries of a tier, for T2 those of all its pools."""
+        return [entry for entry in self.entries if entry.service == tier]
+
+    def waiting(self, tier: str) -> int:
+        """Return how many records a tier, in all its pools, has not completed."""
+        return sum(count for (name, _), count in self.left.items() if service_of(name) == tier)
+
+    @property
+    def tiers(self) -> frozenset[str]:
+        """The tiers that read, each pool of T2 a tier of its own."""
+        return frozenset(name for name, _ in self.completed)
+
+    @functools.cached_property
+    def burials(self) -> Burials:
+        """What the tiers could not handle."""
+        return Burials(self.batches)
+
+    @property
+    def inflight(self) -> int:
+        """Records that some tier has not completed."""
+        return sum(self.left.values())
+
+    def covers(self, position: Position) -> bool:
+        """Return whether a position lies below the cut."""
+        cut = self.completed.get(("t0", position.partition), 0)
+        return position.epoch == self.context.epoch and position.offset < cut
+
+    def judged(self, partition: int) -> list[Range]:
+        """Return the offsets of a partition of the log that the run judges, up to the cut."""
+        end = self.completed["t0", partition]
+        if not self.context.is_marked:
+            return [(0, end)]
+        ranges = spans(self.markers[partition], self.run.id, end)
+        return [(first, stop) for first, stop in ranges if first < stop]
+
+
+async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journal:
+    """Collect the journal of a run.
+
+    Others may be at work meanwhile. So each tier's cut is taken before that of the one above it: whatever
+    a tier has handled, the one above has completed. What is left is counted after all cuts, and the journal
+    is read last: whatever was completed stands in it, and what came later is not looked at. Pools of T2 are
+    above and below each other: what one has handled beyond the other's cut is in flight.
+    """
+    context = await mesh.context(run)
+    readers = readers_of(job)
+    journal = Journal(run, context, await _completed(mesh, context, readers))
+    journal.left = {reader: await _left(mesh, *place) for reader, place in _places(journal, readers)}
+    journal.markers = await _markers(mesh, journal)
+    entries = {entry.id: entry for entry in await unsunk(mesh, context)}
+    entries |= {entry.id: entry async for entry in mesh.store.scan(JournalEntry, run=run.id)}
+    if context.owner != run.id:
+        batches = mesh.store.scan(JournalEntry, run=context.owner, instance=BATCH)
+        entries |= {entry.id: entry async for entry in batches}
+    in_order = sorted(entries.values(), key=lambda entry: (entry.tier, entry.partition, entry.first))
+    below = [entry for entry in in_order if _is_below(entry, journal.completed)]
+    journal.entries = [entry for entry in below if entry.instance != BATCH and entry.run == run.id]
+    journal.batches = [entry for entry in below if entry.instance == BATCH and entry.run == context.owner]
+    return journal
+
+
+def readers_of(job: JobRecord | None) -> dict[str, str]:
+    """Return the tiers of a job with what they read, each before those that read what it publishes.
+
+    Beside the usual ones those are the T2 of each pool that the job names, if it has one of its own, and
+    the deliverer of each outlet.
+    """
+    resolved_ = job.resolved if job is not None else {"channels": {}}
+    channels = resolved_["channels"].values()
+    told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
+    pools = {tier_of(pool): states_of(pool) for pool in sorted(named_pools(resolved_))}
+    deliverers = {f"{DELIVERERS}{target}": INTENTS for target in told}
+    return {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, **pools, "t3": RESULTS, **deliverers}
+
+
+async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> dict[Reader, int]:
+    completed = {}
+    for tier, record in reversed(readers.items()):
+        topic = context.topic(record)
+        for partition in range(await mesh.bus.partitions(topic)):
+            completed[tier, partition] = await mesh.bus.committed(context.group(tier), topic, partition)
+    return completed
+
+
+def _places(journal: Journal, readers: dict[str, str]) -> Iterable[tuple[Reader, tuple[str, int, int]]]:
+    for (tier, partition), offset in sorted(journal.completed.items()):
+        yield (tier, partition), (journal.context.topic(readers[tier]), partition, offset)
+
+
+async def _left(mesh: Mesh, topic: str, partition: int, offset: int) -> int:
+    """Return how many records lie behind an offset: their number, as offsets may have gaps."""
+    first = max(offset, await mesh.bus.first(topic, partition))
+    return sum([len(records) async for records in mesh.bus.iter_from(topic, partition, first)])
+
+
+async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]]:
+    log, markers = journal.context.log, {}
+    for partition in range(await mesh.bus.partitions(journal.context.topic(ALERTS))):
+        placed = mesh.store.scan(PlacedMarker, log=log, partition=partition)
+        markers[partition] = [marker async for marker in placed if journal.covers(marker.position)]
+    return markers
+
+
+async def unsunk(mesh: Mesh, context: Context) -> list[JournalEntry]:
+    """Return what the sink of the journal has not kept yet."""
+    topic, entries = context.topic(PROVENANCE), []
+    for partition in range(await mesh.bus.partitions(topic)):
+        start = await mesh.bus.committed(context.group(PROVENANCE), topic, partition)
+        first = max(start, await mesh.bus.first(topic, partition))
+        async for records in mesh.bus.iter_from(topic, partition, first):
+            told = await resolved(mesh.store, records)
+            entries += [wire.decode(record.value, JournalEntry) for record in told]
+    return entries
+
+
+def _is_below(entry: JournalEntry, completed: dict[Reader, int]) -> bool:
+    """Return whether an entry lies below the cut; what covers nothing, and what ingest did, always does."""
+    return entry.first == entry.end or entry.first < completed.get((entry.tier, entry.partition), entry.end)
