@@ -230,6 +230,19 @@ class Burns(Analyser):
         return Answer(number=5)
 
 
+class WaitsOnce(Analyser):
+    """Never comes back, the first time."""
+
+    version = "1"
+    flag: str
+
+    def run(self, curve: LightCurve) -> Answer:
+        if not Path(self.flag).exists():
+            Path(self.flag).touch()
+            time.sleep(3600)
+        return Answer(number=len(curve))
+
+
 class Waits(Analyser):
     """Says which process it is in, and does not end."""
 
