@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shutil
 
+import msgspec
 import pytest
 
+from skymesh.bus.bus import Outgoing
+from skymesh.codecs import wire
 from skymesh.errors import SettingsError
+from skymesh.model.alert import Alert
+from skymesh.model.deployment import Marker
+from skymesh.model.execution import JournalEntry
+from skymesh.provenance.journal import BATCH
 from support import nights
-from support.damage import CHANGES, change, damage, rows_of
-from support.live_loops import on_file
+from support.damage import CHANGES, KINDS, OTHER, change, damage, rows_of
+from support.live_loops import TIERS, on_file
 from support.mesh import channel, write_job
 from support.packets import container
 
@@ -111,14 +118,13 @@ def test_a_run_that_has_just_begun_has_judged_nothing(tmp_path):
 @pytest.mark.parametrize("batch_records", [1, 3, 500])
 def test_an_audit_between_any_two_batches_finds_no_hole_but_what_is_in_flight(tmp_path, batch_records):
     job = write_job(tmp_path / "job.yaml", nights.channels())
-    tiers = ("ingest", "t0", "t1", "t2", "t3", "deliver.file", "provenance")
 
     async def work(loops):
         await loops.deploy(job)
         await loops.send(MESSAGES)
         inflight = []
         for _ in range(200):
-            for tier in tiers:
+            for tier in TIERS:
                 await loops.work(tiers=(tier,), steps=1, batch_records=batch_records)
                 found = await loops.audit("", is_final=False)
                 assert found.holes == [], tier
@@ -143,9 +149,14 @@ def test_a_row_that_was_taken_away_is_missed(mesh, table, which):
         assert holes(path, runs) != []
 
 
+CHANGES_OF_MARKERS = [
+    lambda row: msgspec.structs.replace(row, marker=Marker(OTHER, row.marker.switch)),
+    lambda row: msgspec.structs.replace(row, marker=Marker(row.marker.run, "off")),
+]
+ALL_CHANGES = CHANGES | {"markers": CHANGES_OF_MARKERS}
 PLACES = [
     (table, number)
-    for table, changes in CHANGES.items()
+    for table, changes in ALL_CHANGES.items()
     for number in range(len(changes))
     if table not in NOT_LIVE
 ]
@@ -154,5 +165,99 @@ PLACES = [
 @pytest.mark.parametrize("table,number", PLACES)
 def test_a_row_that_was_changed_is_noticed(mesh, table, number):
     path, runs = mesh
-    change(path, table, CHANGES[table][number])
+    change(path, table, ALL_CHANGES[table][number])
     assert holes(path, runs) != []
+
+
+def _forget(path, partition, below):
+    """Let the log forget its records below an offset, as Kafka does in the end."""
+    damage(
+        path,
+        "DELETE FROM records WHERE partition = ? AND offset < ?"
+        " AND topic = (SELECT id FROM topics WHERE name = 'skymesh.live.alerts.v1')",
+        partition,
+        below,
+    )
+
+
+def _busiest(path):
+    """Return the partition of the log with most alerts, and the offsets of them."""
+    offsets = {}
+    for body in rows_of(path, "arrivals", every=True)[1]:
+        position = wire.decode(body, KINDS["arrivals"]).position
+        offsets.setdefault(position.partition, []).append(position.offset)
+    return max(offsets.items(), key=lambda found: len(found[1]))
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
+def test_what_the_log_has_forgotten_is_said_and_no_hole(mesh, share):
+    path, runs = mesh
+    before = {name: audited(path, run).packets for name, run in runs.items()}
+    partition, offsets = _busiest(path)
+    below = sorted(offsets)[int(share * len(offsets)) - 1] + 1
+    _forget(path, partition, below)
+    for name, run in runs.items():
+        found = audited(path, run)
+        assert found.holes == []
+        assert found.packets == before[name]
+        assert [f"below {below} of partition {partition}" in note for note in found.notes] == [True]
+
+
+@pytest.mark.parametrize("table", ["arrivals", "markers"])
+def test_a_row_below_what_the_log_has_forgotten_is_missed_too(mesh, table):
+    path, runs = mesh
+    partition, offsets = _busiest(path)
+    _forget(path, partition, max(offsets) + 1)
+    bodies = rows_of(path, table, every=True)[1]
+    here = [body for body in bodies if wire.decode(body, KINDS[table]).position.partition == partition]
+    damage(path, f"DELETE FROM {table} WHERE body = ?", here[1])
+    assert holes(path, runs) != []
+
+
+@pytest.mark.parametrize("altered", [{"id": OTHER}, {"record": OTHER}, {"values": {}}])
+def test_an_alert_of_the_log_that_was_changed_is_noticed(mesh, altered):
+    path, runs = mesh
+    body = next(body for body in rows_of(path, "records", every=True)[1] if _is_alert(body))
+    other = wire.encode(msgspec.structs.replace(wire.decode(body, Alert), **altered))
+    damage(path, "UPDATE records SET value = ? WHERE value = ?", other, body)
+    assert holes(path, runs) != []
+
+
+def test_an_alert_that_was_taken_from_the_log_is_missed(mesh):
+    path, runs = mesh
+    body = [body for body in rows_of(path, "records", every=True)[1] if _is_alert(body)][-1]
+    damage(path, "DELETE FROM records WHERE value = ?", body)
+    assert holes(path, runs) != []
+
+
+def test_an_alert_that_came_from_nowhere_is_noticed(mesh):
+    path, runs = mesh
+    body = next(body for body in rows_of(path, "records", every=True)[1] if _is_alert(body))
+
+    async def work(loops):
+        topic = loops.mesh.context.topic("alerts")
+        await loops.mesh.bus.publish([Outgoing(topic, "", body, 0)])
+        await loops.work()
+
+    on_file(path, work)
+    assert any("ingest" in hole for hole in holes(path, runs))
+
+
+def test_every_entry_of_the_journal_counts(mesh, tmp_path):
+    path, runs = mesh
+    bodies = rows_of(path, "journal", every=True)[1]
+    kept = [body for body in bodies if wire.decode(body, JournalEntry).instance == BATCH]
+    for number, body in enumerate([*kept[::7], *bodies[::19]]):
+        copy = tmp_path / f"{number}.db"
+        shutil.copy(path, copy)
+        shutil.copy(f"{path}.cutouts", f"{copy}.cutouts")
+        damage(copy, "DELETE FROM journal WHERE body = ?", body)
+        assert holes(copy, runs) != [], wire.decode(body, JournalEntry)
+
+
+def _is_alert(body):
+    try:
+        wire.decode(body, Alert)
+    except msgspec.MsgspecError:
+        return False
+    return True

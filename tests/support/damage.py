@@ -14,14 +14,16 @@ KINDS = {table.name: kind for kind, table in TABLES.items()}
 OTHER = bytes(range(16))
 
 
-def rows_of(path, table):
-    """Return the places of some rows of a table: the first, one in the middle and the last, by body."""
+def rows_of(path, table, *, every=False):
+    """Return the column that tells rows of a table apart, and the first, the one in the middle and the last.
+
+    All of them if asked for.
+    """
     with closing(sqlite3.connect(path)) as file:
         column = {"records": "value", "cutouts": "id"}.get(table, "body")
-        # Of the topics the log alone is kept for ever.
-        which = " JOIN topics ON id = topic WHERE name LIKE '%.alerts.%'" if table == "records" else ""
-        bodies = [body for (body,) in file.execute(f"SELECT {column} FROM {table}{which}")]
-    return column, sorted({bodies[0], bodies[len(bodies) // 2], bodies[-1]})
+        bodies = [body for (body,) in file.execute(f"SELECT {column} FROM {table}")]
+    chosen = bodies if every else [bodies[0], bodies[len(bodies) // 2], bodies[-1]]
+    return column, sorted(set(chosen))
 
 
 def damage(path, statement, *values):
