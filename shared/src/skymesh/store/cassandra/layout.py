@@ -131,7 +131,8 @@ class Layout:
         token = f"token({_names(self.partition)})"
         where += [f"{token} > ?", f"{token} <= ?"] if in_ranges else []
         condition = f" WHERE {' AND '.join(where)} ALLOW FILTERING" if where else ""
-        return f"SELECT {what or _names(self.table.key) + ', body'} FROM {{keyspace}}.{self.table.name}{condition}"
+        columns = what or _names(self.table.key) + ", body"
+        return f"SELECT {columns} FROM {{keyspace}}.{self.table.name}{condition}"
 
 
 def layout_of(kind: type[Any]) -> Layout:
