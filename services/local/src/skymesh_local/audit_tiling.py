@@ -106,7 +106,7 @@ def _unit_holes(
     """Compare the ranges of every unit with those in which the run was at work."""
     tier, partition = reader
     # What summaries did at the end of a run covers nothing.
-    of_tier = journal.of(tier)
+    of_tier = [entry for entry in journal.entries if entry.tier == tier]
     entries = [entry for entry in of_tier if entry.partition == partition and entry.end > entry.first]
     by_unit: dict[_Unit, list[Range]] = {unit: [] for unit in units}
     for entry in entries:
