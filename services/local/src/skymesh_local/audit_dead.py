@@ -51,7 +51,7 @@ class Burials:
         return dict(sorted(Counter(each.tier for each in self._all).items()))
 
     def unexcused(self, tier: str, open_: Iterable[T], stock_of: Callable[[T], str]) -> list[T]:
-        """Return what is open although no dead letter of a tier, or of a service, accounts for it, in order."""
+        """Return what is open although no dead letter of a tier or service accounts for it, in order."""
         left = Counter(each.stock for each in self._all if tier in {each.tier, service_of(each.tier)})
         remaining = []
         for item in open_:
