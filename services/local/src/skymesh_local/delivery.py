@@ -84,7 +84,7 @@ def open_delivery(door: Door, store: Store, log: Digest, folder: Path) -> Delive
         from skymesh_deliver.outlets import webhook_outlet
 
         return Delivery(door, {door.target: webhook_outlet(store, log)})
-    return Delivery(door, {door.target: FileOutlet(folder)})
+    return Delivery(door, {} if door.is_transactional else {door.target: FileOutlet(folder)})
 
 
 async def check_ways(store: Store, run: Digest, doors: Mapping[OutletName, Door]) -> None:

@@ -44,4 +44,4 @@ class OwnGroup(NamedTuple):
 
     async def expiry_ms(self, partition: KafkaPartition) -> int | None:
         """Return the Unix time in ms at which the oldest unread record may be gone."""
-        return await self.bus.expiry_ms(partition.group, partition.topic, partition.number)
+        return await self.bus.expiry_ms(partition)

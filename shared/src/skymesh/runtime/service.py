@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry
-
 from skymesh.bus.bus import Partition
 from skymesh.bus.kafka.group import Group, Membership
 from skymesh.bus.kafka.partition import KafkaPartition
@@ -39,7 +37,7 @@ from skymesh.settings.environment import from_environment
 from skymesh.settings.service import ServiceSettings
 from skymesh.telemetry.health import Health, HealthServer
 from skymesh.telemetry.logs import configure_logs, forward_libraries, get_log
-from skymesh.telemetry.mesh_metrics import MeshMetrics
+from skymesh.telemetry.mesh_metrics import MeshMetrics, new_registry
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.2, 10.0
 _LOOK_EVERY_S = 15.0
@@ -113,7 +111,7 @@ class _Service:
         self._build = build
         self._main = MainThread()
         self._health = Health(("group", "store"))
-        self._registry = CollectorRegistry()
+        self._registry = new_registry()
         self._metrics = MeshMetrics(name, self._registry)
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()

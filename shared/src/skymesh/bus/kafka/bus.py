@@ -6,7 +6,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 
@@ -92,19 +92,14 @@ class KafkaBus:
         first = await self.connection.offsets.start(group, await self._place(topic, partition))
         return sum([len(records) async for records in self.iter_from(topic, partition, first)])
 
-    async def expiry_ms(self, group: str, topic: str, partition: int) -> int | None:
-        """Return the Unix time in ms at which the oldest record that a group has not read may be gone.
+    async def expiry_ms(self, partition: KafkaPartition) -> int | None:
+        """Return the Unix time in ms at which the oldest record that is not committed may be gone.
 
-        None if it has read all, or the topic keeps its records for ever.
+        None if there is none at hand, or the topic keeps its records for ever.
         """
-        kept_ms = await self.topics.retention_ms(topic)
-        if kept_ms is None:
-            return None
-        first = await self.connection.offsets.start(group, await self._place(topic, partition))
-        async with aclosing(self.iter_from(topic, partition, first)) as parts:
-            async for records in parts:
-                return records[0].time_ms + kept_ms
-        return None
+        oldest_ms = partition.oldest_ms
+        kept_ms = None if oldest_ms is None else await self.topics.retention_ms(partition.topic)
+        return None if oldest_ms is None or kept_ms is None else oldest_ms + kept_ms
 
     @asynccontextmanager
     async def open(self, group: str, topic: str, partition: int) -> AsyncIterator[KafkaPartition]:

@@ -31,7 +31,7 @@ class Membership:
     session_s
         After how long a silence the others get its partitions, in seconds.
     heartbeat_s
-        How often it tells that it is alive, in seconds; well below the session.
+        How often it tells that it is alive, in seconds; at least three times in a session.
     ahead_bytes
         How much of each partition is fetched ahead at most, in bytes.
     """
@@ -154,11 +154,12 @@ class Group:
                     await task
 
     def _options(self) -> dict[str, Any]:
+        membership = self._membership
         return {
             "group_id": self.name,
-            "group_instance_id": self._membership.instance or None,
-            "session_timeout_ms": round(self._membership.session_s * 1000),
-            "heartbeat_interval_ms": round(self._membership.heartbeat_s * 1000),
+            "group_instance_id": membership.instance or None,
+            "session_timeout_ms": round(membership.session_s * 1000),
+            "heartbeat_interval_ms": round(min(membership.heartbeat_s, membership.session_s / 3) * 1000),
         }
 
 

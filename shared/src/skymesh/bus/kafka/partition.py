@@ -53,7 +53,7 @@ class KafkaPartition:
 
     @property
     def oldest_ms(self) -> int | None:
-        """When the oldest record that is not committed was published, in ms of Unix time; or None."""
+        """Unix time in ms of the oldest record that is not committed; None if none was read yet."""
         return self._feed.oldest_ms
 
     async def read(self, *, limit: int, max_bytes: int) -> Slice:

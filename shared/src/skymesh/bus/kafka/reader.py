@@ -52,6 +52,11 @@ class Feed:
         return self._bytes
 
     @property
+    def oldest_ms(self) -> int | None:
+        """Unix time in ms of the first record it holds."""
+        return self._records[0].time_ms if self._records else None
+
+    @property
     def is_at_end(self) -> bool:
         """Whether all there is to read now was read, as of the last answer."""
         return self.stable_end is not None and self.position >= self.stable_end
@@ -65,11 +70,6 @@ class Feed:
     def waiting(self) -> int:
         """How many records are not committed: exact at the end, before it with gaps counted as records."""
         return len(self._records) + max(0, (self.stable_end or 0) - self.position)
-
-    @property
-    def oldest_ms(self) -> int | None:
-        """When its first record was published, in ms of Unix time; None if it holds none."""
-        return self._records[0].time_ms if self._records else None
 
     def add(self, records: Sequence[Received]) -> None:
         """Append what was read."""
