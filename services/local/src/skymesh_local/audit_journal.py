@@ -20,7 +20,6 @@ from skymesh_local.audit_dead import Burials
 from skymesh_local.mesh import Mesh
 from skymesh_t2.pool import tier_of
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 DELIVERERS = "deliver."
 """How the names of the tiers begin that hand over what is intended."""
 INGEST = "ingest"
@@ -101,7 +100,8 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
 
     Others may be at work meanwhile. So each tier's cut is taken before that of the one above it: whatever
     a tier has handled, the one above has completed. What is left is counted after all cuts, and the journal
-    is read last: whatever was completed stands in it, and what came later is not looked at.
+    is read last: whatever was completed stands in it, and what came later is not looked at. Pools of T2 are
+    above and below each other: what one has handled beyond the other's cut is in flight.
     """
     context = await mesh.context(run)
     readers = readers_of(job)
@@ -126,12 +126,12 @@ def readers_of(job: JobRecord | None) -> dict[str, str]:
     Beside the usual ones those are the T2 of each pool that the job names, if it has one of its own, and
     the deliverer of each outlet.
     """
-    if job is None:
-        return READS
-    channels = job.resolved["channels"].values()
+    resolved_ = job.resolved if job is not None else {"channels": {}}
+    channels = resolved_["channels"].values()
     told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
-    pools = {tier_of(pool): states_of(pool) for pool in named_pools(job.resolved)}
-    return READS | pools | {f"{DELIVERERS}{target}": INTENTS for target in told}
+    pools = {tier_of(pool): states_of(pool) for pool in sorted(named_pools(resolved_))}
+    deliverers = {f"{DELIVERERS}{target}": INTENTS for target in told}
+    return {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, **pools, "t3": RESULTS, **deliverers}
 
 
 async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> dict[Reader, int]:

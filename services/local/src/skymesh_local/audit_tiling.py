@@ -104,9 +104,9 @@ def _unit_holes(
     run: Run, units: set[_Unit], batches: list[JournalEntry], reader: Reader, journal: Journal
 ) -> Iterator[str]:
     """Compare the ranges of every unit with those in which the run was at work."""
-    tier, partition = reader
+    tier = reader[0]
     # What summaries did at the end of a run covers nothing.
-    of_tier = journal.of(tier)
+    of_tier = [entry for entry in journal.entries if entry.tier == tier]
     entries = [entry for entry in of_tier if entry.partition == partition and entry.end > entry.first]
     by_unit: dict[_Unit, list[Range]] = {unit: [] for unit in units}
     for entry in entries:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,9 +12,10 @@ from typing import Any
 
 from skymesh.bus.kafka.client import PATIENCE_S, close
 from skymesh.bus.kafka.connection import Connection
-from skymesh.bus.kafka.member import Member, Work
+from skymesh.bus.kafka.member import Member, Taking, Work
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.reader import AHEAD_BYTES
+from skymesh.bus.kafka.taking import take
 from skymesh.errors import MeshError
 
 
@@ -59,6 +61,8 @@ class Group:
         What to do with a partition.
     membership
         How it is a member.
+    taking
+        How it takes a partition; None: as one of the cluster, where its offsets are committed too.
     """
 
     def __init__(
@@ -68,12 +72,14 @@ class Group:
         topics: Sequence[str] | re.Pattern[str],
         work: Work,
         membership: Membership,
+        taking: Taking | None = None,
     ) -> None:
         self.name = name
         self._connection = connection
         self._topics = topics
         self._work = work
         self._membership = membership
+        self._taking = taking or functools.partial(take, connection)
         self._member: Member | None = None
 
     @property
@@ -103,7 +109,7 @@ class Group:
         """
         consumer = self._connection.cluster.consumer(**self._options())
         member = Member(
-            self._connection, self.name, self._work, consumer,
+            self.name, self._work, consumer, self._taking,
             transaction_s=self._membership.session_s / 2, ahead_bytes=self._membership.ahead_bytes,
         )  # fmt: skip
         going = [asyncio.ensure_future(each) for each in (self._go(member), stop.wait())]

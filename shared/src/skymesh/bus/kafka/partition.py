@@ -107,9 +107,12 @@ class KafkaPartition:
         await self._publisher.stop()
 
     async def _commit(self, end: int, outputs: Sequence[Outgoing]) -> None:
-        await self._publisher.publish(outputs, group=self.group, offsets={self._feed.place: end})
+        await self._publish(outputs, end)
         self._offset = end
         self._feed.forget(end)
+
+    async def _publish(self, outputs: Sequence[Outgoing], end: int) -> None:
+        await self._publisher.publish(outputs, group=self.group, offsets={self._feed.place: end})
 
     def _patience_s(self, records: Sequence[Received]) -> float:
         if records:

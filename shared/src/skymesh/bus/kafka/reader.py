@@ -13,7 +13,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from skymesh.bus.bus import Received
+from skymesh.bus.bus import Received, key_text
 from skymesh.bus.kafka.errors import mesh_error
 from skymesh.errors import MeshError
 
@@ -196,7 +196,7 @@ def received(record: ConsumerRecord) -> Received:
     """Return a record as the mesh has it; a key that is no text keeps its bytes as lone surrogates."""
     return Received(
         record.offset,
-        (record.key or b"").decode(errors="surrogateescape"),
+        key_text(record.key or b""),
         record.value or b"",
         tuple((name, value or b"") for name, value in record.headers),
         record.timestamp,
