@@ -126,7 +126,7 @@ async def _audit_log(mesh: Mesh, journal: Journal, found: Audit) -> Registry:
     if is_live:
         ingested = await Ingested.of(mesh, journal.context)
         registry = await audit_log(mesh, journal, ingested.has_read)
-        found.holes += audit_streams(ingested, registry)
+        found.holes += await audit_streams(mesh, run.log, ingested, registry)
         has_streams = bool(ingested.streams)
         published = ingested.total("published") if has_streams else registry.published
         dead = ingested.total("dead")

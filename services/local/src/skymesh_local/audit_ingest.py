@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from skymesh.model.alert import Source
 from skymesh.model.execution import JournalEntry
-from skymesh.model.ids import digest_sequence
+from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.provenance.journal import BATCH, DEAD
 from skymesh.runtime.tier import Context
@@ -76,11 +76,14 @@ class Ingested:
     ----------
     streams
         By topic and partition.
+    dead
+        Where the packets stood that became none, as their letters name it.
     holes
         Entries that are not what they should be.
     """
 
     streams: dict[StreamPlace, Stream] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)
     holes: list[str] = field(default_factory=list)
 
     @classmethod
@@ -108,6 +111,7 @@ class Ingested:
         elif entry.instance == BATCH:
             stream.counts["read"] += entry.counts["read"]
         stream.counts.update(line.outcome for line in entry.lines)
+        self.dead.update(line.subject for line in entry.lines if line.outcome == DEAD)
 
     def total(self, name: str) -> int:
         """Return the sum over all streams: ``read``, ``published`` or ``dead``."""
@@ -120,12 +124,20 @@ class Ingested:
         return stream is not None and offset < stream.end
 
 
-def audit_streams(account: Ingested, registry: Registry) -> Iterator[str]:
-    """Compare what ingest says of every partition with itself and with the log.
+async def audit_streams(mesh: Mesh, log: Digest, account: Ingested, registry: Registry) -> list[str]:
+    """Compare what ingest says of every partition with itself, with the log and with the dead letters.
 
     The account was read before the log: what it tells of is there.
     """
-    yield from account.holes
+    holes = [*account.holes, *_stream_holes(account, registry)]
+    if account.dead:
+        letters = mesh.store.scan(DeadLetter, run=log)
+        kept = {letter.place async for letter in letters if letter.tier == INGEST}
+        holes += [f"{place} is dead and its bytes are not kept" for place in sorted(account.dead - kept)]
+    return holes
+
+
+def _stream_holes(account: Ingested, registry: Registry) -> Iterator[str]:
     for place, stream in sorted(account.streams.items()):
         said = f"ingest of {place[0]}/{place[1]}"
         for ranges in (stream.batches, stream.shaped):

@@ -56,12 +56,13 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
         raise unseen(name)
     links = await state_links(store, stock)
     states, results = await _states(store, links, Seen.of(arrivals, sight))
+    verdicts = await _verdicts(store, seen, sight)
     return {
         "stock": stock,
         "channel": sight.channel or None,
         "attributes": next((arrival.alert.attributes for arrival in seen), {}),
         "alerts": [
-            plain({**describe_alert(arrival, sight), "verdicts": await _verdicts(store, arrival, sight)})
+            plain({**describe_alert(arrival, sight), "verdicts": verdicts[arrival.position]})
             for arrival in seen
         ],
         "points": [
@@ -122,24 +123,29 @@ def _state(
     }
 
 
-async def _verdicts(store: Store, arrival: Arrival, sight: Sight) -> list[dict[str, Any]]:
-    """Return what the filters of each run said of an alert."""
-    verdicts = []
-    async for run in store.scan(Run, log=arrival.log):
-        async for entry in store.scan(JournalEntry, run=run.id, tier="t0"):
-            offset = arrival.position.offset
-            is_here = entry.partition == arrival.position.partition and entry.first <= offset < entry.end
-            if is_here and entry.channel and sight.is_own(entry.channel):
-                line = _line_of(entry, arrival)
-                if line is not None:
-                    verdicts.append(
-                        {"channel": entry.channel, "verdict": line.outcome, "reason": line.reason}
-                    )
+async def _verdicts(
+    store: Store, arrivals: list[Arrival], sight: Sight
+) -> dict[Position, list[dict[str, Any]]]:
+    """Return what the filters of each run said of the alerts of a stock, by position."""
+    verdicts: dict[Position, list[dict[str, Any]]] = {arrival.position: [] for arrival in arrivals}
+    places = sorted({(arrival.log, arrival.position.partition) for arrival in arrivals})
+    for log, partition in places:
+        here = [
+            arrival for arrival in arrivals if (arrival.log, arrival.position.partition) == (log, partition)
+        ]
+        async for run in store.scan(Run, log=log):
+            async for entry in store.scan(JournalEntry, run=run.id, tier="t0", partition=partition):
+                if entry.channel and sight.is_own(entry.channel):
+                    for arrival in here:
+                        line = _line_of(entry, arrival)
+                        if line is not None:
+                            told = {"channel": entry.channel, "verdict": line.outcome, "reason": line.reason}
+                            verdicts[arrival.position].append(told)
     return verdicts
 
 
 def _line_of(entry: JournalEntry, arrival: Arrival) -> Line | None:
-    if arrival.is_duplicate:
+    if arrival.is_duplicate or not entry.first <= arrival.position.offset < entry.end:
         return None
     subject = f"alert:{arrival.alert.id.hex()}"
     return next(

@@ -24,6 +24,7 @@ from skymesh.runtime.topics import (
     INTENTS,
     PROVENANCE,
     RESULTS,
+    SOURCES,
     STATES,
     states_of,
     survey_record,
@@ -178,7 +179,8 @@ async def deployed_pools(store: Store, epoch: Epoch) -> frozenset[str]:
 def mesh_topics(context: Context, partitions: int, pools: Iterable[str]) -> list[Topic]:
     """Return what the mesh asks of its topics, those of pools among them."""
     days = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
-    return _topics(context, partitions, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
+    kept = _topics(context, partitions, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
+    return [*kept, Topic(context.topic(SOURCES), is_compacted=True)]
 
 
 def _topics(context: Context, partitions: int, days: Mapping[str, int]) -> list[Topic]:

@@ -9,6 +9,7 @@ RESULTS = "results"
 INTENTS = "intents"
 PROVENANCE = "provenance"
 DEAD_LETTERS = "dead-letters"
+SOURCES = "sources"
 
 LIVE = "live"
 """Whose the topics are that all runs of a live mesh share."""

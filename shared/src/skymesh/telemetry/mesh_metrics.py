@@ -30,6 +30,11 @@ _TAI_MINUS_UTC_S = 37.0
 """Since 2017. Before that it was less, but what was observed then is a replay."""
 
 
+def new_registry() -> CollectorRegistry:
+    """Return a registry for the metrics of one service."""
+    return CollectorRegistry()
+
+
 class MeshMetrics:
     """The metrics of one service.
 

@@ -10,7 +10,7 @@ from aiokafka.errors import CoordinatorLoadInProgressError, for_code
 
 from skymesh.bus.kafka.client import patiently
 from skymesh.bus.kafka.protocol import UNSTABLE_OFFSET_COMMIT, StableOffsets
-from skymesh.errors import InvariantError
+from skymesh.errors import BrokerUnavailableError, InvariantError
 
 _SETTLE_S = 2.0
 _PAUSE_S = 0.02
@@ -56,11 +56,28 @@ class Offsets:
         loop = asyncio.get_running_loop()
         latest = loop.time() + _SETTLE_S
         while True:
-            stable = (await patiently(lambda: self._committed.end_offsets([place]), where=place.topic))[place]
+            stable = await self._stable_end(place)
             highest = (await patiently(lambda: self._all.end_offsets([place]), where=place.topic))[place]
             if stable >= highest or loop.time() > latest:
-                return int(stable)
+                return stable
             await asyncio.sleep(_PAUSE_S)
+
+    async def settled_end(self, place: TopicPartition, *, limit_s: float) -> int:
+        """Return the offset behind the last record there is now, once all transactions before it have ended.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            If one goes on for longer than `limit_s` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + limit_s
+        highest = (await patiently(lambda: self._all.end_offsets([place]), where=place.topic))[place]
+        while await self._stable_end(place) < highest:
+            if loop.time() > latest:
+                raise BrokerUnavailableError("a transaction does not come to its end", where=place.topic)
+            await asyncio.sleep(_PAUSE_S)
+        return int(highest)
 
     async def start(self, group: str, place: TopicPartition) -> int:
         """Return the offset at which a group goes on: the committed one, else the first there is.
@@ -70,19 +87,32 @@ class Offsets:
         InvariantError
             If the committed one is not in the topic: nothing is ever skipped in silence.
         """
-        offset = await self.committed(group, place)
+        return await self.resume(group, await self.committed(group, place), place)
+
+    async def resume(self, reader: str, offset: int | None, place: TopicPartition) -> int:
+        """Return the offset at which a reader goes on that was at `offset`, or nowhere.
+
+        Raises
+        ------
+        InvariantError
+            If that is not in the topic: nothing is ever skipped in silence.
+        """
         first = await self.first(place)
         where = f"{place.topic}[{place.partition}]"
         if offset is None:
             return first
         if offset < first:
-            gone = f"{group} has not read offsets {offset} to {first - 1}, and they are gone"
+            gone = f"{reader} has not read offsets {offset} to {first - 1}, and they are gone"
             raise InvariantError(gone, where=where)
         end = await self.end(place)
         if offset > end:
-            anew = f"{group} is at {offset}, behind its end {end}: it was made anew"
+            anew = f"{reader} is at {offset}, behind its end {end}: it was made anew"
             raise InvariantError(anew, where=where)
         return offset
+
+    async def _stable_end(self, place: TopicPartition) -> int:
+        found = await patiently(lambda: self._committed.end_offsets([place]), where=place.topic)
+        return int(found[place])
 
     async def _stable(self, group: str, place: TopicPartition) -> int:
         coordinator = await self._client.coordinator_lookup(CoordinationType.GROUP, group)

@@ -1,0 +1,171 @@
+"""A live mesh whose tiers take turns in this process: over SQLite, or on real servers.
+
+What several processes do to each other is not seen here; the layout of a live mesh is: a log of several
+partitions with markers in it, one journal for all runs, survey topics in front.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import uuid
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+from skymesh.bus.bus import Outgoing
+from skymesh.bus.sqlite import SqliteBus
+from skymesh.codecs import wire
+from skymesh.codecs.confluent import Schemas
+from skymesh.jobs.loader import load_job
+from skymesh.jobs.plan import plan_job
+from skymesh.model.deployment import Epoch, Genesis
+from skymesh.model.ids import digest_of
+from skymesh.runtime.deploying import deploy, undeploy
+from skymesh.runtime.execute import InProcessExecutor
+from skymesh.runtime.live import LiveMesh, context_of, live_mesh, make_mesh, mesh_topics
+from skymesh.runtime.loop import TierLoop
+from skymesh.runtime.stored_jobs import StoredJobs
+from skymesh.runtime.topics import ALERTS, survey_record
+from skymesh.sqlite_file import SqliteFile
+from skymesh.store.sqlite import SqliteStore
+from skymesh_deliver.door import Door
+from skymesh_deliver.file_outlet import FileOutlet
+from skymesh_deliver.tier import Deliver
+from skymesh_ingest.tier import Ingest
+from skymesh_local.audit import audit
+from skymesh_local.find import find_run
+from skymesh_local.mesh import OnServers
+from skymesh_provenance.tier import Provenance
+from skymesh_t0.tier import T0
+from skymesh_t1.tier import T1
+from skymesh_t2.tier import T2
+from skymesh_t3.tier import T3
+
+TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver.file", "provenance")
+SURVEY = survey_record("ztf")
+
+
+class Loops:
+    """What a test does with a mesh.
+
+    Parameters
+    ----------
+    mesh
+        The open mesh.
+    folder
+        Where the file outlet writes.
+    """
+
+    def __init__(self, mesh: LiveMesh, folder):
+        self.mesh = mesh
+        self._outlets = {"file": FileOutlet(folder)}
+        self._jobs = StoredJobs(mesh.store)
+
+    async def send(self, messages, *, is_keyed=False):
+        """Send messages to the survey's topic; without keys in turn to its partitions."""
+        topic, count = self.mesh.context.topic(SURVEY), self.mesh.epoch.partitions
+        sent = [
+            Outgoing(topic, str(number), message, None if is_keyed else number % count)
+            for number, message in enumerate(messages)
+        ]
+        await self.mesh.bus.publish(sent)
+
+    async def deploy(self, job, name=""):
+        return await deploy(self.mesh, plan_job(load_job(job, {}), job.name, job.parent), name)
+
+    async def undeploy(self, name):
+        return await undeploy(self.mesh, name)
+
+    async def work(self, *, tiers=TIERS, steps=None, batch_records=4):
+        """Let tiers work until nothing is left to read, or for some rounds of one batch each."""
+        async with AsyncExitStack() as opened:
+            loops = [
+                await self._loop(opened, tier, number, batch_records)
+                for tier in self._tiers()
+                if tier.name in tiers
+                for number in range(self.mesh.epoch.partitions)
+            ]
+            rounds = 0
+            while steps is None or rounds < steps:
+                if not sum([await loop.step() for loop in loops]):
+                    return
+                rounds += 1
+
+    def _tiers(self):
+        context = self.mesh.context
+        return (
+            Ingest(context, Schemas()), T0(context), T1(context), T2(context, InProcessExecutor()),
+            T3(context), Deliver(context, Door("file", "file")), Provenance(),
+        )  # fmt: skip
+
+    async def _loop(self, opened, tier, number, batch_records):
+        context = self.mesh.context
+        topic = context.topic(SURVEY if isinstance(tier, Ingest) else tier.reads)
+        taken = self.mesh.bus.open(context.group(tier.name), topic, number)
+        partition = await opened.enter_async_context(taken)
+        return TierLoop(
+            partition, self.mesh.store, tier, context, self._jobs,
+            outlets=self._outlets, batch_records=batch_records,
+        )  # fmt: skip
+
+    async def audit(self, run, *, is_final=True):
+        """Audit a run, named by anything that `find_run` takes."""
+        found = await find_run(self.mesh.store, run)
+        return await audit(OnServers(self.mesh), found, is_final=is_final)
+
+
+@asynccontextmanager
+async def in_file(path, *, partitions=3):
+    """Have a live mesh in a SQLite file, made if it is not there."""
+    file = SqliteFile(path)
+    store, bus = SqliteStore(file), SqliteBus(file)
+    epoch = Epoch(digest_of("log", "a live one"), 0, partitions)
+    context = context_of(epoch, "live")
+    if await store.get(Epoch, log=epoch.log) is None:
+        await store.write([epoch])
+        for topic in mesh_topics(context, partitions):
+            await bus.create(topic.name, partitions=partitions)
+        begin = wire.encode(Genesis(epoch.log, epoch.number))
+        log = context.topic(ALERTS)
+        await bus.publish([Outgoing(log, "", begin, number) for number in range(partitions)])
+    try:
+        yield Loops(LiveMesh(store, bus, epoch, "live"), path.parent)
+    finally:
+        await store.close()
+
+
+def on_file(path, work, **more):
+    """Run `work(loops)` on a live mesh in a file; return what it returns."""
+
+    async def run():
+        async with in_file(path, **more) as loops:
+            return await work(loops)
+
+    return asyncio.run(run())
+
+
+@contextmanager
+def servers(kafka, cassandra, *, partitions=2):
+    """Have a new mesh on servers, which the environment names inside; yield the URL of its store."""
+    name = f"t{uuid.uuid4().hex[:12]}"
+    own = {
+        "SKYMESH_KAFKA": kafka, "SKYMESH_STORE": f"cassandra://{cassandra}/{name}",
+        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions),
+    }  # fmt: skip
+    before = dict(os.environ)
+    os.environ.update(own)
+    try:
+        asyncio.run(make_mesh(own["SKYMESH_STORE"]))
+        yield own["SKYMESH_STORE"]
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def on_servers(url, folder, work):
+    """Run `work(loops)` on a mesh on servers; return what it returns."""
+
+    async def run():
+        async with live_mesh(url) as mesh:
+            return await work(Loops(mesh, folder))
+
+    return asyncio.run(run())
