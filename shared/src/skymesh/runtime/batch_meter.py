@@ -46,7 +46,7 @@ class BatchMeter:
 
 
 def _record_of(topic: str) -> str:
-    """Return what the mesh's own topics hold, ``skymesh.<owner>.<record>.v1``; ``messages`` of an outlet's."""
+    """Return what a topic ``skymesh.<owner>.<record>.v1`` holds; ``messages`` of one that is an outlet's."""
     name = topic.split(".")
     return name[2] if name[0] == "skymesh" else "messages"
 
