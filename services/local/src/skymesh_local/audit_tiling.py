@@ -106,8 +106,8 @@ def _unit_holes(
     """Compare the ranges of every unit with those in which the run was at work."""
     tier = reader[0]
     # What summaries did at the end of a run covers nothing.
-    of_tier = [entry for entry in journal.entries if entry.tier == tier]
-    entries = [entry for entry in of_tier if entry.partition == partition and entry.end > entry.first]
+    own = (entry for entry in journal.entries if (entry.tier, entry.partition) == reader)
+    entries = [entry for entry in own if entry.end > entry.first]
     by_unit: dict[_Unit, list[Range]] = {unit: [] for unit in units}
     for entry in entries:
         by_unit.setdefault((entry.channel, entry.instance), []).append((entry.first, entry.end))
