@@ -106,3 +106,30 @@ def test_members_that_come_and_go_in_the_middle(mesh, job, packets, untroubled):
     for tier in TIERS:
         chaos.rebalance(tier)
     check(mesh, run, untroubled)
+
+
+def test_workers_that_come_and_go_under_load_change_nothing(mesh, job, packets, untroubled):
+    run = begin(mesh, job, packets)
+    for tier in ("t1", "t2"):
+        first = mesh.of(tier)
+        more = mesh.start(tier, tier)
+        for service in more:
+            service.wait_ready()
+        for service in (*first, more[0]):
+            assert service.stop() == 0, service.log.read_text()
+    check(mesh, run, untroubled)
+
+
+def test_servers_that_are_away_for_a_while(own_kafka, own_cassandra, tmp_path, job, packets, untroubled):
+    settings = {"SKYMESH_BATCH_RECORDS": "10", "SKYMESH_KAFKA_OUTLET_TOPIC": "told"}
+    with LiveMesh(tmp_path / "mesh", own_kafka.address, own_cassandra.address, **settings) as mesh:
+        mesh.here(lambda: make_topic(mesh, "told"))
+        run = begin(mesh, job, packets)
+        for server in (own_kafka, own_cassandra):
+            Chaos(mesh, 4).wait_for_some_work()
+            server.stop()
+            server.start()
+        Chaos(mesh, 5).wait_for_some_work()
+        own_kafka.kill()
+        own_kafka.start()
+        check(mesh, run, untroubled)

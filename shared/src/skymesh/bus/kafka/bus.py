@@ -89,7 +89,9 @@ class KafkaBus:
         They are read and counted: between two offsets lie markers of transactions, nobody knows how many.
         A member of the group knows the same of its own partitions at no cost: `KafkaPartition.waiting`.
         """
-        first = await self.connection.offsets.start(group, await self._place(topic, partition))
+        offsets, place = self.connection.offsets, await self._place(topic, partition)
+        committed = await offsets.committed(group, place)
+        first = await offsets.first(place) if committed is None else committed
         return sum([len(records) async for records in self.iter_from(topic, partition, first)])
 
     async def expiry_ms(self, partition: KafkaPartition) -> int | None:

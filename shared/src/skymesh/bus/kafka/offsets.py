@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import CoordinatorLoadInProgressError, for_code
 
-from skymesh.bus.kafka.client import patiently
-from skymesh.bus.kafka.protocol import UNSTABLE_OFFSET_COMMIT, StableOffsets
+from skymesh.bus.kafka.client import PATIENCE_S, patiently
+from skymesh.bus.kafka.protocol import UNSTABLE_OFFSET_COMMIT, CommittedOffset
 from skymesh.errors import BrokerUnavailableError, InvariantError
 
 _SETTLE_S = 2.0
@@ -37,10 +37,13 @@ class Offsets:
     async def committed(self, group: str, place: TopicPartition) -> int | None:
         """Return the offset that a group has committed; None before its first commit.
 
-        A commit that has ended counts, also where the broker has not written it down yet.
+        The end of a transaction is written down some ms after it was asked for: an open one is waited for
+        a little; one that goes on does not count.
         """
-        offset = await patiently(lambda: self._stable(group, place), where=group)
-        return None if offset < 0 else offset
+        try:
+            return await self._committed_offset(group, place, patience_s=_SETTLE_S)
+        except BrokerUnavailableError:
+            return await self._committed_offset(group, place, is_stable=False)
 
     async def first(self, place: TopicPartition) -> int:
         """Return the offset of the first record that is still there."""
@@ -82,12 +85,14 @@ class Offsets:
     async def start(self, group: str, place: TopicPartition) -> int:
         """Return the offset at which a group goes on: the committed one, else the first there is.
 
+        Whoever may commit for it must be fenced: then nothing is open that could still change it.
+
         Raises
         ------
         InvariantError
             If the committed one is not in the topic: nothing is ever skipped in silence.
         """
-        return await self.resume(group, await self.committed(group, place), place)
+        return await self.resume(group, await self._committed_offset(group, place), place)
 
     async def resume(self, reader: str, offset: int | None, place: TopicPartition) -> int:
         """Return the offset at which a reader goes on that was at `offset`, or nowhere.
@@ -114,13 +119,20 @@ class Offsets:
         found = await patiently(lambda: self._committed.end_offsets([place]), where=place.topic)
         return int(found[place])
 
-    async def _stable(self, group: str, place: TopicPartition) -> int:
-        coordinator = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
-        answer = await self._client.send(coordinator, StableOffsets(group, place.topic, place.partition))
-        _check(answer.error_code)
-        ((_, ((_, offset, _, _, code, _),), _),) = answer.topics
-        _check(code)
-        return int(offset)
+    async def _committed_offset(
+        self, group: str, place: TopicPartition, *, is_stable: bool = True, patience_s: float = PATIENCE_S
+    ) -> int | None:
+        async def ask() -> int:
+            coordinator = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+            request = CommittedOffset(group, place.topic, place.partition, is_stable=is_stable)
+            answer = await self._client.send(coordinator, request)
+            _check(answer.error_code)
+            ((_, ((_, offset, _, _, code, _),), _),) = answer.topics
+            _check(code)
+            return int(offset)
+
+        offset = await patiently(ask, where=group, patience_s=patience_s)
+        return None if offset < 0 else offset
 
 
 def _check(code: int) -> None:

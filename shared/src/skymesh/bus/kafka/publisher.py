@@ -20,7 +20,7 @@ from skymesh.bus.kafka.topics import Topics
 from skymesh.errors import BrokerUnavailableError, InvariantError
 
 _STOP_S = 5.0
-_OF_TIMEOUT = 0.75
+_OF_TIMEOUT = 0.5
 """We give up before the broker does: it does not end a transaction that we still believe in."""
 
 
