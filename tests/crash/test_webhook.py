@@ -83,10 +83,10 @@ def test_a_deliverer_that_is_killed_again_and_again_does_as_its_policy_says(
     else:
         assert len(calls) == len(set(calls))
         assert 5 <= len(waiting) <= 5 + KILLS
+    assert mesh.repeated() == {}
     released = held(mesh, "release", "--all")["released"]
     mesh.wait_drained()
     mesh.audit(run, is_final=True)
     assert set(released) == waiting
     assert held(mesh, "list")["held"] == []
     assert sorted(receiver.keys[len(calls) :]) == sorted(waiting)
-    assert mesh.repeated() == {}
