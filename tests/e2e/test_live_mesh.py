@@ -96,7 +96,7 @@ def test_a_log_fed_without_keys_is_replayed_to_its_own_digest(mesh, tmp_path):
 
     alerts = tmp_path / "alerts"
     replicas.write_alerts(replicas.simulated_originals(), 40, alerts, range(3))
-    job = write_job(tmp_path / "job.yaml", {"all": channel("ztf_public", combine={"unit": "RetroStates"})})
+    job = write_job(tmp_path / "job.yaml", {"all": channel("ztf_public")})
     run = mesh.deploy(job)
     mesh.here(lambda: feed_unkeyed(mesh.url, sorted(alerts.rglob("*.avro"))))
     mesh.start_all()
