@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skymesh.model.ids import text_id
+from skymesh.model.retention import Expired
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -23,6 +24,7 @@ from skymesh.model.run import (
     letter_id,
     run_id,
 )
+from skymesh.runtime.expired import expiries_of, told_expiry
 from skymesh_local.audit_deliveries import audit_deliveries
 from skymesh_local.audit_ingest import Ingested, audit_files, audit_streams
 from skymesh_local.audit_journal import Journal, collect_journal
@@ -97,6 +99,8 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     """
     found = Audit(run)
     store = mesh.store
+    if expiries := await expiries_of(store, run.id):
+        return await _audit_expired(mesh, found, expiries)
     job = await store.get(JobRecord, id=run.job)
     journal = await collect_journal(mesh, run, job)
     found.inflight = journal.inflight
@@ -105,6 +109,10 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     found.holes += audit_tiling(run, job, journal)
     registry = await _audit_log(mesh, journal, found)
     found.notes += _expiry_notes(registry)
+    found.notes += [
+        f"image stamps of {len(expired.until) or 'all'} partitions of the log {told_expiry(expired)}"
+        for expired in registry.stampless
+    ]
     found.holes += registry.holes
     found.holes += await _burial_holes(mesh, journal)
     found.holes += await audit_verdicts(store, journal)
@@ -116,6 +124,22 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     if is_final:
         found.holes += await _final_holes(mesh, run, journal)
     digest, results_digest = await run_digests(store, run.id)
+    found.digest, found.results_digest = digest.hex(), results_digest.hex()
+    return found
+
+
+async def _audit_expired(mesh: Mesh, found: Audit, expiries: list[Expired]) -> Audit:
+    """Tell what is left of a run of which something has expired: there is nothing to compare any more."""
+    run = found.run
+    found.holes += _registry_holes(run, await mesh.store.get(JobRecord, id=run.job))
+    if (await mesh.context(run)).run is not None:
+        found.packets = {"read": run.read, "published": run.published, "dead": run.dead}
+    found.notes += [f"what was kept of the run {told_expiry(expired)}, {expired.why}" for expired in expiries]
+    known = next((e for e in expiries if e.digest is not None and e.results_digest is not None), None)
+    if known is not None and known.digest is not None and known.results_digest is not None:
+        digest, results_digest = known.digest, known.results_digest
+    else:
+        digest, results_digest = await run_digests(mesh.store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
     return found
 
