@@ -12,7 +12,6 @@ from skymesh.store.cassandra.layout import KINDS, layout_of
 from skymesh.store.cassandra.schema import init_store
 from skymesh.store.cassandra.store import open_store as open_at
 
-
 # A table whose rows were all deleted looks empty, and keeps away what is written next.
 _deleted_from = set()
 
