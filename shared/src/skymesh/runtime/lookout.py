@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from skymesh.bus.kafka.group import Group
 from skymesh.bus.kafka.partition import KafkaPartition
@@ -61,8 +61,7 @@ class Lookout:
                 get_log().warning("cannot tell how far behind it is", tier=self._tier, problem=str(error))
 
     async def _tell(self, cluster: Joinable, group: Group) -> None:
-        topics = {partition.topic for partition in group.partitions}
-        partitions = {_label(partition, is_one_of_several=len(topics) > 1): partition for partition in group.partitions}
+        partitions = _by_label(group.partitions)
         if partitions.keys() != self._seen:
             self._metrics.assigned(self._tier, len(partitions))
         for label in self._seen - partitions.keys():
@@ -84,7 +83,8 @@ class Lookout:
         return left_s
 
 
-def _label(partition: KafkaPartition, *, is_one_of_several: bool) -> str:
-    """Return what a partition is called: its number, with the topic where the tier reads several."""
-    number = str(partition.number)
-    return f"{partition.topic}/{number}" if is_one_of_several else number
+def _by_label(partitions: Sequence[KafkaPartition]) -> dict[str, KafkaPartition]:
+    """Return partitions by their numbers, with the topic before it where the tier reads several."""
+    if len({partition.topic for partition in partitions}) > 1:
+        return {f"{partition.topic}/{partition.number}": partition for partition in partitions}
+    return {str(partition.number): partition for partition in partitions}
