@@ -82,7 +82,7 @@ def test_a_member_with_a_name_has_its_partitions_again_when_it_comes_back(stream
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
 def test_a_broker_that_goes_and_comes_back_loses_nothing(own_kafka, end):
-    stream = Stream(own_kafka.address, COUNT)
+    stream = Stream(own_kafka.address, COUNT // 2)
     with stream.members() as start:
         members = [start(), start()]
         for member in members:
@@ -91,4 +91,4 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(own_kafka, end):
         own_kafka.start()
         stream.wait_until_done()
         assert [member.end() for member in members] == [0, 0]
-    assert stream.copied() == ONCE
+    assert stream.copied() == Counter(range(COUNT // 2))

@@ -153,7 +153,7 @@ def test_rule_1_whoever_is_fenced_has_committed_what_the_next_one_does_not_read_
 def test_rule_1_the_offset_is_asked_for_when_the_fence_stands(on_pair, monkeypatch):
     async def work(pair):
         await pair.fill(20)
-        offsets, start = pair.bus._connection.offsets, pair.bus._connection.offsets.start
+        offsets, start = pair.bus.connection.offsets, pair.bus.connection.offsets.start
 
         async with pair.open() as old:
             read = await old.read(limit=10, max_bytes=ENOUGH)

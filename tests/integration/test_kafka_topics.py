@@ -197,6 +197,16 @@ def test_a_group_refuses_a_topic_that_is_not_there(on_broker):
     on_broker(work)
 
 
+def test_a_session_of_a_length_that_kafka_does_not_permit_is_refused(on_broker):
+    async def work(broker):
+        await broker.fill(broker.name, 1)
+        member = broker.bus.group(f"{broker.name}.g", [broker.name], _nothing, Membership(session_s=1.0))
+        with pytest.raises(SettingsError, match="does not permit a session of this length"):
+            await member.run(asyncio.Event())
+
+    on_broker(work)
+
+
 @pytest.mark.slow
 def test_new_topics_of_a_pattern_are_read_from_their_beginning(on_broker):
     async def work(broker):
@@ -233,12 +243,16 @@ def test_it_is_known_when_the_oldest_unread_record_may_go(on_broker):
         await broker.bus.topics.create([Topic(topic, 1, HOUR_MS), Topic(f"{topic}.kept", 1)])
         before_ms = time.time_ns() // 1_000_000
         await broker.fill(topic, 5)
-        await broker.fill(f"{topic}.kept", 5)
         after_ms = time.time_ns() // 1_000_000
-        assert before_ms <= await broker.bus.expiry_ms(group, topic, 0) - HOUR_MS <= after_ms
-        assert await broker.bus.expiry_ms(group, f"{topic}.kept", 0) is None
-        await broker.take(group, topic, 5)
-        assert await broker.bus.expiry_ms(group, topic, 0) is None
+        await broker.bus.publish([Outgoing(f"{topic}.kept", "k", b"v")])
+        async with broker.bus.open(group, topic, 0) as partition:
+            read = await partition.read(limit=5, max_bytes=ENOUGH)
+            assert before_ms <= await broker.bus.expiry_ms(partition) - HOUR_MS <= after_ms
+            await partition.commit(read, [])
+            assert await broker.bus.expiry_ms(partition) is None
+        async with broker.bus.open(group, f"{topic}.kept", 0) as partition:
+            assert len((await partition.read(limit=5, max_bytes=ENOUGH)).records) == 1
+            assert await broker.bus.expiry_ms(partition) is None
 
     on_broker(work)
 

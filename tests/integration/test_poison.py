@@ -13,6 +13,7 @@ from skymesh.model.ids import parse_id
 from skymesh.model.run import Blob, DeadLetter
 from skymesh.runtime.loop import TierLoop
 from skymesh.runtime.topics import ACCEPTED, DEAD_LETTERS, INTENTS, RESULTS, STATES, topic_of
+from skymesh_deliver.tier import Deliver
 from skymesh_local.app import open_embedded
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -31,7 +32,7 @@ from support.mesh import (
     write_job,
 )
 
-TIERS = {"t0": T0, "t1": T1, "t2": T2, "t3": T3}
+TIERS = {"t0": T0, "t1": T1, "t2": T2, "t3": T3, "deliver.file": Deliver}
 
 
 @pytest.fixture
@@ -70,12 +71,15 @@ def test_an_object_that_a_tier_fails_on_is_set_aside_and_the_audit_is_balanced(
     path = folder / "poisoned" / "store.db"
     made = picture(path)
     assert without(made, stock) == without(expected, stock)
-    assert not {reaction for reaction in made.reactions if reaction[3] == stock}
+    # What T3 intended still stands; nothing of it went out.
+    intended = {reaction[5].hex() for reaction in made.reactions if reaction[3] == stock}
+    assert bool(intended) == (tier == "deliver.file")
+    assert not {name for name in messages(path.parent) if name.rpartition("/")[2][:32] in intended}
     found = audit_store(path)
     assert found.holes == []
     letters = [letter for letter in documents(path, DeadLetter) if letter.tier == tier]
     assert found.dead_letters == {tier: len(letters)}
-    assert {(letter.code, letter.original.key) for letter in letters} == {("poison", stock)}
+    assert {(letter.code, letter.original.stock) for letter in letters} == {("poison", stock)}
     with open_store(path) as embedded:
         topic = topic_of(DEAD_LETTERS, letters[0].run.hex())
         assert asyncio.run(embedded.bus.end(topic, 0)) == len(letters)
@@ -96,7 +100,7 @@ def test_a_hole_beside_a_dead_letter_is_still_a_hole(night, monkeypatch):
     run_files(job, folder / "alerts", folder / "poisoned", batch_records=1)
     path = folder / "poisoned" / "store.db"
     assert audit_store(path).holes == []
-    (stock,) = {letter.original.key for letter in documents(path, DeadLetter) if letter.tier == "t1"}
+    (stock,) = {letter.original.stock for letter in documents(path, DeadLetter) if letter.tier == "t1"}
     with open_store(path) as embedded:
         connection = embedded.bus._file.connection
         connection.execute("DELETE FROM state_links WHERE stock = ?", (stock,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -181,6 +182,77 @@ class FailsTogether(Analyser):
     def run_many(self, inputs: Sequence[Mapping[str, Any]]) -> Sequence[Result | Exception]:
         time.sleep(0.7)
         raise RuntimeError("not together")
+
+
+class KilledOnce(Analyser):
+    """Somebody kills its process, the first time."""
+
+    version = "1"
+    flag: str
+
+    def run(self) -> Answer:
+        if not Path(self.flag).exists():
+            Path(self.flag).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Answer(number=4)
+
+
+class KilledByOne(Analyser):
+    """Its process dies of one input, whatever it is given beside it."""
+
+    version = "1"
+
+    def run(self, number: int) -> Answer:
+        if number == 13:
+            os._exit(5)
+        return Answer(number=number)
+
+    def run_many(self, inputs: Sequence[Mapping[str, Any]]) -> Sequence[Result | Exception]:
+        return [self.run(given["number"]) for given in inputs]
+
+
+class Burns(Analyser):
+    """Computes for some time, and sleeps as long; or hangs then, so that nothing ends it from within."""
+
+    version = "1"
+    deadline_s = 4.0
+    cpu_s: float
+    hangs: bool = False
+
+    def run(self) -> Answer:
+        start = time.process_time()
+        while time.process_time() - start < self.cpu_s:
+            pass
+        time.sleep(self.cpu_s)
+        if self.hangs:
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+            time.sleep(3600)
+        return Answer(number=5)
+
+
+class WaitsOnce(Analyser):
+    """Never comes back, the first time."""
+
+    version = "1"
+    flag: str
+
+    def run(self, curve: LightCurve) -> Answer:
+        if not Path(self.flag).exists():
+            Path(self.flag).touch()
+            time.sleep(3600)
+        return Answer(number=len(curve))
+
+
+class Waits(Analyser):
+    """Says which process it is in, and does not end."""
+
+    version = "1"
+    diary: str
+
+    def run(self) -> Answer:
+        Path(self.diary).write_text(str(os.getpid()))
+        time.sleep(3600)
+        return Answer(number=6)
 
 
 def _note(unit: Hurried | Leisurely) -> None:

@@ -98,6 +98,8 @@ class CassandraServer(JvmServer):
             "cassandra.ring_delay_ms": 1000,
             "cassandra.skip_wait_for_gossip_to_settle": 0,
             "cassandra.superuser_setup_delay_ms": 0,
+            # Do not flush with each change of the schema: tests make and empty many tables.
+            "cassandra.unsafesystem": str(self._settings is not DURABLE).lower(),
         }
         (meter,) = jars(self.name).glob("jamm-*.jar")
         for package in _OPENED:

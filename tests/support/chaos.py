@@ -66,6 +66,10 @@ class Chaos:
         other.kill()
         self.strikes.append(f"rebalance {tier}")
 
+    def wait_for_some_work(self):
+        """Wait a moment while the services work."""
+        time.sleep(self._random.uniform(0.5, 2.0))
+
     def _wait_for_work(self, service):
         """Wait a moment until it has read something: what has nothing to do cannot be struck in a batch."""
         end = time.monotonic() + 3.0

@@ -19,7 +19,7 @@ from support.jvm_server import wait_until
 from support.kafka_mesh import connected
 
 PARTITIONS = 4
-PATIENCE_S = 60
+PATIENCE_S = 120
 TESTS = Path(__file__).parents[1]
 
 

@@ -16,10 +16,13 @@ import signal
 import sys
 from pathlib import Path
 
+import skymesh_deliver.outlets
 import skymesh_local.app
+import skymesh_local.delivery
 import skymesh_local.run
 from skymesh.telemetry.logs import configure_logs
 from skymesh_local.settings import RunSettings
+from support.own_bus import own_door
 
 TIME = 2
 
@@ -53,8 +56,9 @@ def run_struck(settings, folder, place):
         return embedded
 
     skymesh_local.run.open_embedded = open_watched
-    loop = skymesh_local.app.TierLoop
-    skymesh_local.app.TierLoop = functools.partial(loop, checkpoint=striker.step)
+    for module, name in ((skymesh_local.app, "TierLoop"), (skymesh_deliver.outlets, "Courier")):
+        setattr(module, name, functools.partial(getattr(module, name), checkpoint=striker.step))
+    skymesh_local.delivery._real_door = own_door
     settings = {**settings, "alerts": tuple(map(Path, settings["alerts"])), "out": Path(folder)}
     asyncio.run(skymesh_local.run.run_job(RunSettings(**settings)))
     print(striker.statements, flush=True)  # noqa: T201 - the tests read it
@@ -69,7 +73,9 @@ def main():
         if child == 0:
             run_struck(settings, folder, place)
             os._exit(0)
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) == 1:
+            sys.exit(f"not struck, but failed: {argument}")
 
 
 if __name__ == "__main__":

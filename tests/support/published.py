@@ -9,18 +9,23 @@ from skymesh.model.alert import Alert
 from skymesh.model.deployment import LogRecord
 from skymesh.model.execution import JournalEntry
 from skymesh.model.records import Accepted, Completed, Intended, Reached
-from skymesh.runtime.live import live_mesh
+from skymesh.runtime.live import deployed_pools, live_mesh
 from skymesh.runtime.references import resolved
-from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, states_of
 
 _NAMES = {
     ALERTS: (LogRecord, lambda record: str(record.source) if isinstance(record, Alert) else None),
     ACCEPTED: (Accepted, lambda record: record.position),
-    STATES: (Reached, lambda record: record.position),
-    RESULTS: (Completed, lambda record: record.position),
+    RESULTS: (Completed, lambda record: (record.position, *record.results)),
     INTENTS: (Intended, lambda record: (record.run, record.reaction)),
     PROVENANCE: (JournalEntry, lambda record: record.id),
 }
+
+
+def _states_of(record):
+    """Name a record of states: those of other runs travel apart, and the same come by again with more."""
+    runs = sorted({run for state in record.states for run in state.channels})
+    return (record.position, *runs, wire.encode(record.slip))
 
 
 async def records_of(mesh, topic):
@@ -36,10 +41,27 @@ async def repeated(url):
     """Return what stands more than once in a topic of the mesh, by kind of record."""
     found = {}
     async with live_mesh(url) as mesh:
-        for record, (kind, name_of) in _NAMES.items():
+        pools = ["", *await deployed_pools(mesh.store, mesh.epoch)]
+        names = _NAMES | {states_of(pool): (Reached, _states_of) for pool in pools}
+        for record, (kind, name_of) in names.items():
             values = await records_of(mesh, mesh.context.topic(record))
-            names = Counter(name_of(wire.decode(value.value, kind)) for value in values)
-            again = {name: count for name, count in names.items() if name is not None and count > 1}
+            counts = Counter(name_of(wire.decode(value.value, kind)) for value in values)
+            again = {name: count for name, count in counts.items() if name is not None and count > 1}
             if again:
                 found[record] = again
     return found
+
+
+async def make_topic(mesh, name):
+    """Make a topic beside those of the mesh."""
+    async with live_mesh(mesh.url) as live:
+        await live.bus.create(name, partitions=2)
+
+
+async def told_through_kafka(mesh):
+    """Return the reactions that the outlet's topic holds, in any order."""
+    async with live_mesh(mesh.url) as live:
+        return [
+            dict(record.headers)["reaction"].decode()
+            for record in await records_of(live, mesh.own["SKYMESH_KAFKA_OUTLET_TOPIC"])
+        ]

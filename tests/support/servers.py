@@ -66,7 +66,7 @@ def end_session(folder: Path) -> None:
     for pid in pids:
         os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + _STOP_S
-    while any(map(_is_alive, pids)) and time.monotonic() < end:
+    while any(map(is_alive, pids)) and time.monotonic() < end:
         time.sleep(0.05)
     shutil.rmtree(folder)
 
@@ -89,7 +89,7 @@ def _start_keeper(name: str, folder: Path) -> tuple[str, int]:
     return address, keeper.pid
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -120,7 +120,7 @@ def main() -> None:
     ):
         print(server.address, flush=True)  # noqa: T201 - whoever started it reads this
         while not told_to_end.wait(_WATCH_S):
-            if arguments.owner is not None and not _is_alive(arguments.owner):
+            if arguments.owner is not None and not is_alive(arguments.owner):
                 break
 
 

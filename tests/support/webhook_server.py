@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
@@ -57,8 +58,8 @@ class WebhookServer:
 
 
 @contextmanager
-def receiving(port=0):
-    """Run a receiver in a thread."""
+def receiving(certificate=None):
+    """Run a receiver in a thread; over TLS if it has a certificate."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
@@ -80,8 +81,14 @@ def receiving(port=0):
         def log_message(self, format, *args):  # noqa: A002 - as the library calls it
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    told = WebhookServer(f"http://127.0.0.1:{server.server_port}/hook")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    scheme = "http"
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+        scheme = "https"
+    told = WebhookServer(f"{scheme}://127.0.0.1:{server.server_port}/hook")
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -15,7 +15,13 @@ from support.dockerfile import stages_of
 
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
 SERVERS = ("kafka", "cassandra", "prometheus", "grafana")
-SETTINGS = {"SKYMESH_KAFKA", "SKYMESH_STORE", "SKYMESH_METRICS_PORT", "SKYMESH_LOG_LEVEL"}
+SETTINGS = {
+    "SKYMESH_KAFKA",
+    "SKYMESH_STORE",
+    "SKYMESH_METRICS_PORT",
+    "SKYMESH_LOG_LEVEL",
+    "SKYMESH_OUTLET_FOLDER",
+}
 
 
 @pytest.fixture

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skymesh.bus.bus import Received, key_text
+from skymesh.codecs import wire
 from skymesh.codecs.confluent import Schemas
 from skymesh.errors import (
     InvalidDataPointError,
@@ -13,13 +15,17 @@ from skymesh.errors import (
     UndecodableAlertError,
     UnknownSchemaError,
 )
-from skymesh.model.alert import Alert
+from skymesh.model.alert import Alert, Arrival
 from skymesh.model.ids import text_id
+from skymesh.model.run import DeadLetter
 from skymesh.provenance.journal import BATCH
-from skymesh.runtime.topics import ALERTS, DEAD_LETTERS, survey_record
+from skymesh.runtime.tier import Batch
+from skymesh.runtime.topics import ACCEPTED, ALERTS, DEAD_LETTERS, survey_record
+from skymesh.store.store import Found
 from skymesh_ingest.journal import SHAPE
 from skymesh_ingest.schemas import SchemaSettings, schemas_of
 from skymesh_ingest.tier import Ingest
+from skymesh_t0.tier import T0
 from support import lsst_packets
 from support.loops import LIVE, LOG, on_mesh
 from support.packets import JD, container, packet, record
@@ -93,7 +99,7 @@ def test_what_is_bad_is_dead_with_its_reason_and_the_message_that_can_be_sent_ag
         (UndecodableAlertError.code, 2, b""),
         (UndecodableAlertError.code, 3, b"no container"),
     ]
-    assert [letter.original.key for letter in letters] == ["key 1", "key 2", "key 3"]
+    assert [letter.original.key for letter in letters] == [b"key 1", b"key 2", b"key 3"]
     assert {(letter.run, letter.original.topic, letter.attempt) for letter in letters} == {(LOG, TOPIC, 1)}
     shape = next(entry for entry in journal if entry.instance == SHAPE)
     assert shape.counts == {"published": 2, "dead": 3}
@@ -225,3 +231,37 @@ def test_a_poison_packet_is_dead_and_the_journal_still_tiles_its_topic(tmp_path,
     assert (letter.code, letter.error, letter.payload) == ("poison", "builtins.ZeroDivisionError", poison)
     batches = sorted((entry.first, entry.end, entry.source) for entry in journal if entry.instance == BATCH)
     assert batches == [(0, 1, TOPIC), (1, 2, TOPIC), (2, 3, TOPIC)]
+
+
+def test_an_alert_of_two_thousand_points_travels_by_reference_and_is_registered(tmp_path):
+    deep = lsst_packets.record(
+        history=[lsst_packets.dia_source(day=-1 - number / 8) for number in range(1000)],
+        forced=[lsst_packets.dia_forced_source(day=-1 - number / 8) for number in range(1000)],
+    )
+
+    async def work(mesh):
+        await mesh.create(LSST, ALERTS, ACCEPTED)
+        await mesh.send(LSST, [lsst_packets.container([deep])])
+        await mesh.drain(Ingest(LIVE, Schemas()), LSST, record_bytes=200_000)
+        (sent,) = await mesh.raw(ALERTS)
+        await mesh.drain(T0(LIVE), ALERTS)
+        return sent, [arrival async for arrival in mesh.store.scan(Arrival)]
+
+    sent, (arrival,) = on_mesh(tmp_path, work)
+    assert len(sent.value) == 17
+    assert sent.key == arrival.stock
+    assert len(arrival.alert.points) == 2001
+
+
+def test_a_key_that_is_no_text_is_kept_as_it_is():
+    (letter,) = deciding_on(Received(3, key_text(b"\xff\x00"), INVALID))
+    assert letter.original.key == b"\xff\x00"
+    assert wire.decode(wire.encode(letter), DeadLetter) == letter
+
+
+def deciding_on(record):
+    tier = Ingest(LIVE, Schemas())
+    batch = Batch(0, 3, 4, (3,), (0,), (tier.decode(record, TOPIC, 0),))
+    outcome = tier.process(batch, Found())
+    wire.encode(outcome.journal)
+    return outcome.dead

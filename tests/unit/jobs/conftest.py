@@ -141,6 +141,18 @@ class AnalysesViews(Analyser):
     def run(self, view: ObjectView) -> Rise: return Rise(x=0.0)
 
 
+class RunsInHeavy(Analyser):
+    version = "1"
+    pool = "heavy"
+    def run(self, state: State) -> Rise: return Rise(x=0.0)
+
+
+class RunsNowhere(Analyser):
+    version = "1"
+    pool = "Heavy.Duty"
+    def run(self, state: State) -> Rise: return Rise(x=0.0)
+
+
 class NotAUnit:
     version = "1"
 

@@ -44,7 +44,7 @@ def test_a_letter_is_sent_again_with_its_key_for_one_attempt_more_and_that_is_jo
 
     first, sent, letters, journal = on_mesh(tmp_path, work)
     again = [record for record in sent if attempt_of(record) == 2]
-    assert [(record.key, record.value) for record in again] == [(first.letter.original.key, BAD)]
+    assert [(record.key, record.value) for record in again] == [(first.letter.original.stock, BAD)]
     assert [found.is_redriven for found in letters] == [True, False]
     (entry,) = [entry for entry in journal if entry.tier == REDRIVE]
     assert [(line.subject, line.reason) for line in entry.lines] == [(first.name, "attempt 2")]
@@ -92,7 +92,7 @@ def test_what_has_become_readable_is_an_alert(tmp_path, monkeypatch):
 
 
 def test_a_letter_from_a_surveys_own_broker_goes_to_the_meshs_topic_of_the_survey(tmp_path):
-    original = Original("ztf/ztf_20260101_programid1", 17, 3, "")
+    original = Original("ztf/ztf_20260101_programid1", 17, 3, b"")
 
     async def work(mesh):
         await mesh.create(ZTF)
@@ -105,7 +105,7 @@ def test_a_letter_from_a_surveys_own_broker_goes_to_the_meshs_topic_of_the_surve
     assert (record.value, attempt_of(record)) == (b"bytes", 2)
 
 
-@pytest.mark.parametrize("original", [None, Original("skymesh.live.gone.v1", 0, 3, "k")])
+@pytest.mark.parametrize("original", [None, Original("skymesh.live.gone.v1", 0, 3, b"k")])
 def test_nothing_is_sent_if_a_letter_has_nowhere_to_go(tmp_path, original):
     async def work(mesh):
         await ingest_bad(mesh, 1)

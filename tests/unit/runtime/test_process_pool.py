@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from skymesh.runtime import process_pool
 from skymesh.runtime.execute import InProcessExecutor, Task
 from skymesh.runtime.process_pool import ProcessExecutor
-from support.bad_units import Answer, FailsTogether, Hurried, Leisurely
+from support.bad_units import Answer, Burns, FailsTogether, Hurried, KilledByOne, KilledOnce, Leisurely
+from support.jvm_server import wait_until
+from support.mesh import with_path
+from support.servers import is_alive
 
 
 @pytest.fixture(params=[1, 2])
@@ -48,3 +55,55 @@ def test_in_one_process_a_batch_begins_when_its_first_task_is_due(tmp_path):
         {"number": 2},
     ]
     assert diary.read_text() == "Hurried Leisurely "
+
+
+def test_a_process_that_is_killed_loses_nothing(processes, tmp_path):
+    tasks = tasks_of(Hurried(), KilledOnce(flag=str(tmp_path / "flag")), Hurried())
+    assert endings(processes, tasks) == [("ok", "", {"number": number}) for number in (1, 4, 1)]
+
+
+def test_of_tasks_given_together_the_one_that_a_process_dies_of_is_found(processes):
+    unit = KilledByOne()
+    numbers = [1, 2, 13, 4, 5]
+    tasks = [Task(bytes([n]) * 16, unit, Answer, {"number": n}) for n in numbers]
+    expected = [("ok", "", {"number": n}) for n in numbers]
+    expected[2] = ("failed", "its process ended with code 5", None)
+    assert endings(processes, tasks) == expected
+    (failed,) = [ended for ended in processes.run(tasks) if ended.outcome == "failed"]
+    assert failed.is_transient
+
+
+@pytest.mark.parametrize("executor", [InProcessExecutor(), None], ids=["here", "processes"])
+def test_the_cpu_time_of_a_unit_is_what_it_computed_not_what_it_slept(processes, executor):
+    (ended,) = (executor or processes).run(tasks_of(Burns(cpu_s=0.3)))
+    assert ended.outcome == "ok"
+    assert ended.seconds > 0.55
+    assert 0.25 < ended.cpu_s < 0.5
+
+
+def test_the_cpu_time_of_what_was_ended_from_outside_is_known_too(processes):
+    (ended,) = processes.run(tasks_of(Burns(cpu_s=0.3, hangs=True)))
+    assert "longer than its deadline" in ended.reason
+    assert 0.25 < ended.cpu_s < 0.7
+
+
+_ORPHANS = """
+import sys
+from skymesh.runtime.execute import Task
+from skymesh.runtime.process_pool import ProcessExecutor
+from support.bad_units import Answer, Waits
+
+if __name__ == "__main__":
+    ProcessExecutor(1).run([Task(bytes(16), Waits(diary=sys.argv[1]), Answer, {})])
+"""
+
+
+def test_no_process_outlives_the_one_that_asked_whatever_it_is_at(tmp_path):
+    diary, code = tmp_path / "diary", tmp_path / "parent.py"
+    code.write_text(_ORPHANS)
+    parent = subprocess.Popen([sys.executable, code, diary], env=with_path())
+    wait_until(lambda: diary.exists() and diary.read_text(), "the unit runs", 30)
+    child = int(diary.read_text())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_until(lambda: not is_alive(child), "its process is gone", 10)

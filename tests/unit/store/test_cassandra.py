@@ -83,8 +83,11 @@ def test_a_password_in_an_address_is_refused_and_not_repeated():
         (Cutouts, '("id")'),
         (Alert, '("record")'),
         (PlacedMarker, '("log", "partition"), "position"'),
-        (DeadLetter, '("run", "source", "bucket"), "index"'),
-        (JournalEntry, '("run", "tier", "partition", "bucket"), "channel", "instance", "first"'),
+        (DeadLetter, '("run", "source", "bucket"), "index", "tier"'),
+        (
+            JournalEntry,
+            '("run", "tier", "partition", "bucket"), "channel", "instance", "source", "first"',
+        ),
     ],
 )
 def test_rows_that_are_read_together_share_a_partition(kind, key):

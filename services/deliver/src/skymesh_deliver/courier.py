@@ -105,7 +105,7 @@ class Courier:
         if step.what != "send":
             await self._store.write([replace(attempt, status="withdrawn")])
         await self._go_on_if(parcel, known, step)
-        self._checkpoint("attempted")
+        self._checkpoint(f"deliver.{parcel.outlet} attempted")
         await self._send(parcel, attempt)
         self._failures = 0
 

@@ -104,7 +104,8 @@ class WebhookSettings(BaseSettings):
             parsed = httpx.URL("" if value is None else value.get_secret_value())
         except httpx.InvalidURL:
             raise ValueError("is no address") from None
-        if value is not None and (parsed.scheme not in {"http", "https"} or not parsed.host):
+        is_host = bool(parsed.host) and "%" not in parsed.host  # a sign that no name may have
+        if value is not None and (parsed.scheme not in {"http", "https"} or not is_host):
             raise ValueError("an address begins with http:// or https:// and names a host")
         return value
 

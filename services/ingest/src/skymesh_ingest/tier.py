@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skymesh.bus.bus import Received
+from skymesh.bus.bus import Received, key_bytes
 from skymesh.codecs.confluent import Schemas
 from skymesh.model.execution import JournalEntry
 from skymesh.model.run import Original
@@ -43,7 +43,7 @@ class Ingest(Tier[Message]):
 
     def decode(self, record: Received, topic: str, partition: int) -> Message:
         """Return a message with where it was read; what is in it is looked at in `process`."""
-        original = Original(topic, partition, record.offset, record.key)
+        original = Original(topic, partition, record.offset, key_bytes(record.key))
         return Message(original, record.value, attempt_of(record))
 
     def needs(self, batch: Batch[Message], found: Found) -> Keys:

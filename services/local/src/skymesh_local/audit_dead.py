@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from skymesh.model.execution import JournalEntry
+from skymesh.model.execution import JournalEntry, service_of
 from skymesh.provenance.journal import DEAD
 
 T = TypeVar("T")
@@ -51,8 +51,8 @@ class Burials:
         return dict(sorted(Counter(each.tier for each in self._all).items()))
 
     def unexcused(self, tier: str, open_: Iterable[T], stock_of: Callable[[T], str]) -> list[T]:
-        """Return what is open although no dead letter of a tier accounts for it, in order."""
-        left = Counter(each.stock for each in self._all if each.tier == tier)
+        """Return what is open although no dead letter of a tier or service accounts for it, in order."""
+        left = Counter(each.stock for each in self._all if tier in {each.tier, service_of(each.tier)})
         remaining = []
         for item in open_:
             stock = stock_of(item)

@@ -8,18 +8,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from skymesh.codecs import wire
+from skymesh.jobs.pools import named_pools
 from skymesh.model.deployment import PlacedMarker, spans
-from skymesh.model.execution import JournalEntry
+from skymesh.model.execution import JournalEntry, service_of
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
-from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
+from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
 from skymesh_local.audit_dead import Burials
 from skymesh_local.mesh import Mesh
+from skymesh_t2.pool import tier_of
 
-READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS}
 DELIVERERS = "deliver."
 """How the names of the tiers begin that hand over what is intended."""
 INGEST = "ingest"
@@ -59,12 +60,17 @@ class Journal:
     markers: dict[int, list[PlacedMarker]] = field(default_factory=dict)
 
     def of(self, tier: str) -> list[JournalEntry]:
-        """Return the entries of a tier."""
-        return [entry for entry in self.entries if entry.tier == tier]
+        """Return the entries of a tier, for T2 those of all its pools."""
+        return [entry for entry in self.entries if entry.service == tier]
 
     def waiting(self, tier: str) -> int:
-        """Return how many records a tier has not completed."""
-        return sum(count for (name, _), count in self.left.items() if name == tier)
+        """Return how many records a tier, in all its pools, has not completed."""
+        return sum(count for (name, _), count in self.left.items() if service_of(name) == tier)
+
+    @property
+    def tiers(self) -> frozenset[str]:
+        """The tiers that read, each pool of T2 a tier of its own."""
+        return frozenset(name for name, _ in self.completed)
 
     @functools.cached_property
     def burials(self) -> Burials:
@@ -95,11 +101,13 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
 
     Others may be at work meanwhile. So each tier's cut is taken before that of the one above it: whatever
     a tier has handled, the one above has completed. What is left is counted after all cuts, and the journal
-    is read last: whatever was completed stands in it, and what came later is not looked at.
+    is read last: whatever was completed stands in it, and what came later is not looked at. Pools of T2 are
+    above and below each other: what one has handled beyond the other's cut is in flight.
     """
     context = await mesh.context(run)
-    journal = Journal(run, context, await _completed(mesh, context, readers_of(job)))
-    places = dict(_places(journal))
+    readers = readers_of(job)
+    journal = Journal(run, context, await _completed(mesh, context, readers))
+    places = dict(_places(journal, readers))
     counts = await asyncio.gather(*(_left(mesh, *place) for place in places.values()))
     journal.left = dict(zip(places, counts, strict=True))
     journal.markers = await _markers(mesh, journal)
@@ -116,10 +124,17 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
 
 
 def readers_of(job: JobRecord | None) -> dict[str, str]:
-    """Return the tiers of a job with what they read; of each outlet that it names, the deliverer."""
-    channels = job.resolved["channels"].values() if job else ()
+    """Return the tiers of a job with what they read, each before those that read what it publishes.
+
+    Beside the usual ones those are the T2 of each pool that the job names, if it has one of its own, and
+    the deliverer of each outlet.
+    """
+    resolved_ = job.resolved if job is not None else {"channels": {}}
+    channels = resolved_["channels"].values()
     told = [target for spec in channels for told in spec.get("react", {}).values() for target in told["to"]]
-    return READS | {f"{DELIVERERS}{target}": INTENTS for target in told}
+    pools = {tier_of(pool): states_of(pool) for pool in sorted(named_pools(resolved_))}
+    deliverers = {f"{DELIVERERS}{target}": INTENTS for target in told}
+    return {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, **pools, "t3": RESULTS, **deliverers}
 
 
 async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> dict[Reader, int]:
@@ -132,9 +147,9 @@ async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> d
     return completed
 
 
-def _places(journal: Journal) -> Iterable[tuple[Reader, tuple[str, int, int]]]:
+def _places(journal: Journal, readers: dict[str, str]) -> Iterable[tuple[Reader, tuple[str, int, int]]]:
     for (tier, partition), offset in sorted(journal.completed.items()):
-        yield (tier, partition), (journal.context.topic(READS.get(tier, INTENTS)), partition, offset)
+        yield (tier, partition), (journal.context.topic(readers[tier]), partition, offset)
 
 
 async def _left(mesh: Mesh, topic: str, partition: int, offset: int) -> int:

@@ -22,6 +22,7 @@ from skymesh.model.run import JobRecord, Run
 from skymesh.model.state import State, StateLink, Verdict, make_state
 from skymesh.store.store import Keys, Store
 from skymesh_local.audit_journal import Journal
+from skymesh_t2.pool import TIER
 
 _AT_ONCE = 32
 
@@ -143,14 +144,17 @@ async def audit_results(store: Store, journal: Journal) -> list[str]:
         for (channel, name, state), line in told.items()
         if line.outcome != "ok" and not line.reason
     ]
+    # What one pool has journaled may be on its way to another.
+    travels = journal.waiting("t2") > 0 and any(tier.startswith(f"{TIER}.") for tier in journal.tiers)
     settled = 0
     unsettled: list[StateLink] = []
 
-    async def look(link: StateLink, row: Settled | None, *, is_over: bool) -> list[str]:
+    async def look(link: StateLink, row: Settled | None, *, is_over: bool, is_done: bool = True) -> list[str]:
         looked = []
         for channel, name, id_ in _due(link, instances):
             line = told.get((channel, name, text_id("state", id_)))
-            looked += await _settled_holes(store, row, (channel, name, id_), line, is_over=is_over)
+            is_due = is_over or (is_done and line is not None)
+            looked += await _settled_holes(store, row, (channel, name, id_), line, is_due=is_due)
         return looked
 
     async for links in _links(store, journal):
@@ -168,7 +172,10 @@ async def audit_results(store: Store, journal: Journal) -> list[str]:
         holes += itertools.chain.from_iterable(found)
     lost = {link.position for link in journal.burials.unexcused("t2", unsettled, lambda link: link.stock)}
     for link in unsettled:
-        holes += await look(link, None, is_over=not journal.inflight and link.position in lost)
+        is_lost = link.position in lost
+        holes += await look(
+            link, None, is_over=is_lost and not journal.inflight, is_done=is_lost and not travels
+        )
     if len(lost) > journal.waiting("t1") + journal.waiting("t2"):
         holes.append(f"{len(lost)} alerts whose states have no settled results")
     kept = sum([journal.covers(row.position) async for row in store.scan(Settled, run=journal.run.id)])
@@ -190,14 +197,14 @@ def _due(link: StateLink, instances: dict[str, list[str]]) -> Iterator[tuple[str
 
 
 async def _settled_holes(
-    store: Store, row: Settled | None, due: tuple[str, str, Digest], line: Line | None, *, is_over: bool
+    store: Store, row: Settled | None, due: tuple[str, str, Digest], line: Line | None, *, is_due: bool
 ) -> list[str]:
     channel, name, state = due
     said = f"{channel}.{name}: the result of state:{state.hex()}"
     entry = None if row is None else row.results.get(channel, {}).get(state, {}).get(name)
     if entry is None:
-        return [f"{said} is missing"] if line is not None or is_over else []
-    if line is None and is_over:
+        return [f"{said} is missing"] if is_due else []
+    if line is None and is_due:
         return [f"{said} is not in T2's journal"]
     if line is not None and (line.output != (text_id("result", entry.id),) or line.outcome != entry.outcome):
         return [f"{said} is not what T2's journal says"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
+from skymesh.jobs.pools import pools_of
 from skymesh.jobs.reactions import VIEW
-from skymesh.model.execution import JournalEntry, count_lines, journal_id
+from skymesh.model.execution import JournalEntry, count_lines, journal_id, service_of
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run
 from skymesh.provenance.journal import DEAD
 from skymesh_local.audit_journal import DELIVERERS, INGEST, Journal, Range, Reader
+from skymesh_t2.pool import TIER, tier_of
 
 # What entries count beside the outcomes of their lines.
 _NO_OUTCOMES = frozenset(
@@ -32,20 +34,33 @@ def audit_tiling(run: Run, job: JobRecord | None, journal: Journal) -> list[str]
         batches = [entry for entry in journal.batches if (entry.tier, entry.partition) == reader]
         holes += gaps(f"{reader[0]} of partition {reader[1]}", ranges_of(batches), 0, completed)
         if job is not None:
-            holes += _unit_holes(run, units_of(reader[0], job.resolved), batches, reader, journal)
+            holes += _unit_holes(
+                run, units_of(reader[0], job.resolved, journal.tiers), batches, reader, journal
+            )
     holes += _intake_holes(journal)
     return holes
 
 
-def units_of(tier: str, resolved: Mapping[str, Any]) -> set[_Unit]:
-    """Return the units of a job that a tier journals."""
+def units_of(tier: str, resolved: Mapping[str, Any], tiers: Collection[str]) -> set[_Unit]:
+    """Return the units of a job that a tier journals.
+
+    Parameters
+    ----------
+    tier, resolved
+        Which.
+    tiers
+        All tiers that read: where a pool has no T2 of its own, the one T2 runs its units too.
+    """
+    if service_of(tier) == TIER:
+        pools = pools_of(resolved)
+        runs_in = {(c, name): tier_of(pool) for c, of in pools.items() for name, pool in of.items()}
+        return {unit for unit, own in runs_in.items() if (own if own in tiers else TIER) == tier}
     units: set[_Unit] = {("", "register")} if tier == "t0" else set()
     for channel, spec in resolved["channels"].items():
         reactions = spec.get("react", {})
         names = {
             "t0": ["filter"],
             "t1": ["combine"],
-            "t2": [*spec["analyse"]],
             "t3": [VIEW, *reactions],
         }.get(tier)
         if names is None:
@@ -89,10 +104,10 @@ def _unit_holes(
     run: Run, units: set[_Unit], batches: list[JournalEntry], reader: Reader, journal: Journal
 ) -> Iterator[str]:
     """Compare the ranges of every unit with those in which the run was at work."""
-    tier, partition = reader
+    tier = reader[0]
     # What summaries did at the end of a run covers nothing.
-    of_tier = journal.of(tier)
-    entries = [entry for entry in of_tier if entry.partition == partition and entry.end > entry.first]
+    own = (entry for entry in journal.entries if (entry.tier, entry.partition) == reader)
+    entries = [entry for entry in own if entry.end > entry.first]
     by_unit: dict[_Unit, list[Range]] = {unit: [] for unit in units}
     for entry in entries:
         by_unit.setdefault((entry.channel, entry.instance), []).append((entry.first, entry.end))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from skymesh.bus.bus import Bus, Outgoing
+from skymesh.bus.bus import Bus, Outgoing, key_text
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.execution import JournalEntry, Line
@@ -56,7 +56,7 @@ class Found:
                 "topic": original.topic,
                 "partition": original.partition,
                 "offset": original.offset,
-                "key": original.key,
+                "key": original.key.decode(errors="backslashreplace"),
             },
             "sent_again": self.is_redriven,
         }
@@ -149,14 +149,14 @@ def _outputs(found: Found, topic: str, context: Context) -> tuple[Outgoing, Outg
     headers = ((ATTEMPT, str(letter.attempt + 1).encode()),)
     entry = _entry(found, original, topic, context)
     return (
-        Outgoing(topic, original.key, letter.payload, partition, headers),
+        Outgoing(topic, key_text(original.key), letter.payload, partition, headers),
         Outgoing(context.topic(PROVENANCE), entry.tier, wire.encode(entry)),
     )
 
 
 def _entry(found: Found, original: Original, topic: str, context: Context) -> JournalEntry:
     watch = Stopwatch()
-    line = Line(found.name, original.key, (topic,), SENT_AGAIN, f"attempt {found.letter.attempt + 1}")
+    line = Line(found.name, original.stock, (topic,), SENT_AGAIN, f"attempt {found.letter.attempt + 1}")
     place = (original.partition, original.offset, original.offset + 1, original.topic)
     journalist = Journalist(context.owner, REDRIVE, *place)
     return journalist.entry("", found.name, None, [line], watch.started_utc, watch.seconds())

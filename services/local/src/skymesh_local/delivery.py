@@ -18,6 +18,7 @@ from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Store
 from skymesh_deliver.door import Door, folder_door
+from skymesh_deliver.doors import door_to
 from skymesh_deliver.file_outlet import FileOutlet
 from skymesh_deliver.tier import Deliver
 from skymesh_local.settings import RunSettings
@@ -61,8 +62,6 @@ def doors_of(plan: JobPlan, origin: Origin, settings: RunSettings) -> dict[Outle
 
 
 def _real_door(target: OutletName) -> Door:
-    from skymesh_deliver.doors import door_to
-
     if target == "file":
         return folder_door(target)
     if target == "kafka":
@@ -81,10 +80,11 @@ def open_delivery(door: Door, store: Store, log: Digest, folder: Path) -> Delive
         If its settings do not fit.
     """
     if door.way == "webhook":
+        # An HTTP client, which few runs need.
         from skymesh_deliver.outlets import webhook_outlet
 
         return Delivery(door, {door.target: webhook_outlet(store, log)})
-    return Delivery(door, {door.target: FileOutlet(folder)})
+    return Delivery(door, {} if door.is_transactional else {door.target: FileOutlet(folder)})
 
 
 async def check_ways(store: Store, run: Digest, doors: Mapping[OutletName, Door]) -> None:

@@ -74,7 +74,7 @@ async def run_numbers(store: Store, run: Run) -> dict[str, Any]:
             _add(registered, entry.counts)
         elif entry.tier == "t0":
             _add(channels.setdefault(entry.channel, dict.fromkeys(_CHANNEL_NUMBERS, 0)), entry.counts)
-        elif entry.tier == "t2" and entry.ref is not None:
+        elif entry.service == "t2" and entry.ref is not None:
             _add_unit(units, entry)
     await _count_outputs(store, run.id, channels)
     return {

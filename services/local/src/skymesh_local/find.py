@@ -13,7 +13,7 @@ from skymesh.store.store import Store
 
 
 async def find_run(store: Store, name: str) -> Run:
-    """Return a run by its id (or the beginning of it) or its name; without one, the only run.
+    """Return a run by its id (or the beginning of it), its name or its job; without one, the only run.
 
     Raises
     ------
@@ -22,7 +22,11 @@ async def find_run(store: Store, name: str) -> Run:
     """
     runs = [run async for run in store.scan(Run)]
     wanted = name.removeprefix("run:")
-    found = [run for run in runs if not name or run.id.hex().startswith(wanted) or run.name == name]
+    found = [
+        run
+        for run in runs
+        if not name or run.id.hex().startswith(wanted) or name in {run.name, run.job_name}
+    ]
     if len(found) == 1:
         return found[0]
     if not found:

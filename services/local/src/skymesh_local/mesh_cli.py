@@ -16,6 +16,7 @@ import typer
 
 from skymesh.errors import SettingsError
 from skymesh.jobs.plan import JobPlan
+from skymesh.jobs.pools import named_pools
 from skymesh.model.ids import text_id
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def deploy_job(plan: JobPlan, name: str, store: str) -> None:
         door_to(target)
     run = on_mesh(store_url(store), lambda mesh: deploy(mesh, plan, name))
     print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
+    for pool in sorted(named_pools(plan.resolved)):
+        print(f"its units of pool {pool} are run by `skymesh serve t2` with SKYMESH_POOL={pool}")
 
 
 def undeploy_job(job: str, store: str) -> None:

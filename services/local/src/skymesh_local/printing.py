@@ -125,8 +125,9 @@ def _print_channel(console: Console, channel: ChannelPlan) -> None:
         console.print(f"    {role} = {configured.ref.unit} {configured.ref.version}")
     for instance in channel.instances:
         wires = [f"{w.hint.name}: {', '.join(w.sources) or w.hint.kind.value}" for w in instance.wires]
+        pool = f" in pool {instance.pool}" if instance.pool else ""
         console.print(
-            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)})"
+            f"    {instance.name} = {instance.ref.unit} {instance.ref.version} ({'; '.join(wires)}){pool}"
         )
     for reaction in channel.reactions:
         console.print(

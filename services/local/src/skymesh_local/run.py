@@ -20,6 +20,7 @@ from skymesh.runtime.registering import register_job
 from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.progress import meter
+from skymesh_deliver.doors import outlet_grants
 from skymesh_ingest.reading import Container, Unreadable
 from skymesh_ingest.schemas import schemas_of
 from skymesh_local.app import Embedded, open_embedded, run_tiers
@@ -88,8 +89,6 @@ def load_plan(name: str, parameters: dict[str, str]) -> JobPlan:
     SettingsError
         If the setting of an outlet does not fit.
     """
-    from skymesh_deliver.doors import outlet_grants
-
     source = find_job(name)
     folder = source.parent if isinstance(source, Path) else Path()
     return plan_job(load_job(source, parameters), source.name, folder, outlets=outlet_grants())

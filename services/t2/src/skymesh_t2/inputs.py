@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 
+from skymesh.errors import InvariantError
 from skymesh.jobs.plan import ChannelPlan, Configured, Instance
 from skymesh.jobs.wires import Wire
 from skymesh.lightcurve import LightCurve
 from skymesh.model.execution import ABSENT, InputEntry, Result, UnitRef
-from skymesh.model.ids import Digest
+from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import DataPoint
+from skymesh.model.records import Stamp
 from skymesh.model.state import State
 from skymesh.units.inputs import Cutouts, DataPoints, PointSelector, Position
 from skymesh.units.unit import Result as UnitResult
@@ -85,7 +87,7 @@ def entries(
     channel: ChannelPlan,
     state: Digest,
     material: StateMaterial | None,
-    settled: Mapping[str, Result],
+    stamps: Mapping[str, Stamp],
 ) -> dict[str, InputEntry]:
     """Return what an execution is given, by parameter, as it enters the id.
 
@@ -95,13 +97,13 @@ def entries(
         The execution.
     material
         What the state consists of; needed if `needs_material`.
-    settled
-        The channel's results on the state, by instance: at least those that the execution builds on.
+    stamps
+        How the channel's instances were settled on the state: at least those that the execution builds on.
     """
     found = {}
     for wire in instance.wires:
         if wire.hint.kind is not InputKind.RANDOM:
-            found[wire.hint.name] = _entry(wire, channel, state, material, settled)
+            found[wire.hint.name] = _entry(wire, channel, state, material, stamps)
     return found
 
 
@@ -115,7 +117,7 @@ def _entry(
     channel: ChannelPlan,
     state: Digest,
     material: StateMaterial | None,
-    settled: Mapping[str, Result],
+    stamps: Mapping[str, Stamp],
 ) -> InputEntry:
     kind = wire.hint.kind
     if kind in OF_MATERIAL:
@@ -125,20 +127,20 @@ def _entry(
     if kind in OF_RESOURCES:
         return _resource_entry(wire)
     if kind in OF_RESULTS:
-        return _result_entry(wire, settled)
+        return _result_entry(wire, stamps)
     if kind is InputKind.CURVE:
         ref = channel.tabulator.ref
         return ("curve", state, ref.unit, ref.version, ref.config)
     return ("points" if kind is InputKind.POINTS else "state", state)
 
 
-def _result_entry(wire: Wire, settled: Mapping[str, Result]) -> InputEntry:
+def _result_entry(wire: Wire, stamps: Mapping[str, Stamp]) -> InputEntry:
     if wire.hint.kind is InputKind.ALL_RESULTS:
-        return ("results", tuple((n, settled[n].id, settled[n].outcome) for n in wire.sources))
+        return ("results", tuple((n, stamps[n].id, stamps[n].outcome) for n in wire.sources))
     if not wire.sources:
         return ABSENT
-    result = settled[wire.sources[0]]
-    return ("result", result.id, result.outcome)
+    stamp = stamps[wire.sources[0]]
+    return ("result", stamp.id, stamp.outcome)
 
 
 def _material_entry(hint: Hint, material: StateMaterial) -> InputEntry:
@@ -179,14 +181,14 @@ _WHY_MISSING = {
 }
 
 
-def missing(instance: Instance, material: StateMaterial, settled: Mapping[str, Result]) -> str:
+def missing(instance: Instance, material: StateMaterial, stamps: Mapping[str, Stamp]) -> str:
     """Return why an execution cannot be done: a required input is not there; empty if it can."""
     for wire in instance.wires:
         hint = wire.hint
         if hint.is_optional:
             continue
         if hint.kind is InputKind.RESULT:
-            source = settled[wire.sources[0]]
+            source = stamps[wire.sources[0]]
             if source.outcome != "ok":
                 return f"{wire.sources[0]} is {source.outcome}: {source.reason}"
         elif hint.kind in OF_MATERIAL and of_material(hint, material) is None:
@@ -195,9 +197,28 @@ def missing(instance: Instance, material: StateMaterial, settled: Mapping[str, R
 
 
 def arguments(
-    instance: Instance, channel: ChannelPlan, material: StateMaterial, settled: Mapping[str, Result]
+    instance: Instance,
+    channel: ChannelPlan,
+    material: StateMaterial,
+    stamps: Mapping[str, Stamp],
+    results: Mapping[Digest, Result],
 ) -> dict[str, Any]:
-    """Return the arguments of an execution whose required inputs are all ok."""
+    """Return the arguments of an execution whose required inputs are all ok.
+
+    Parameters
+    ----------
+    instance, channel, material
+        The execution.
+    stamps
+        How the channel's instances were settled on the state.
+    results
+        The results that it builds on, as far as they are ok.
+
+    Raises
+    ------
+    InvariantError
+        If one of them is not there.
+    """
     given: dict[str, Any] = {}
     for wire in instance.wires:
         kind, name = wire.hint.kind, wire.hint.name
@@ -208,15 +229,24 @@ def arguments(
         elif kind is InputKind.CURVE:
             given[name] = material.curve(channel.tabulator)
         elif kind is InputKind.ALL_RESULTS:
-            results = {source: typed(wire.hint, settled[source]) for source in wire.sources}
-            given[name] = {source: result for source, result in results.items() if result is not None}
+            made = {source: _made(wire.hint, stamps[source], results) for source in wire.sources}
+            given[name] = {source: result for source, result in made.items() if result is not None}
         elif kind in OF_MATERIAL:
             given[name] = of_material(wire.hint, material)
         elif kind in OF_RESOURCES:
             given[name] = wire.resource
         elif wire.hint.result is not None:
-            given[name] = typed(wire.hint, settled[wire.sources[0]]) if wire.sources else None
+            given[name] = _made(wire.hint, stamps[wire.sources[0]], results) if wire.sources else None
     return given
+
+
+def _made(hint: Hint, stamp: Stamp, results: Mapping[Digest, Result]) -> UnitResult | None:
+    """Return what an instance made, as it was settled, whatever the store has under its id since."""
+    if stamp.outcome != "ok":
+        return None
+    if stamp.id not in results:
+        raise InvariantError("was settled and is not in the store", where=text_id("result", stamp.id))
+    return typed(hint, results[stamp.id])
 
 
 def typed(hint: Hint, result: Result) -> UnitResult | None:

@@ -3,61 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import ChainMap
+from collections.abc import Mapping
 
 from skymesh.errors import UnitTimeoutError
-from skymesh.jobs.plan import ChannelPlan, Instance
+from skymesh.jobs.plan import Instance
 from skymesh.model.execution import InputEntry, Line, Result, content_digest, execution_id
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.position import Position
 from skymesh.runtime.execute import Executor, Finished, Task
 from skymesh.runtime.guard import alarms, guarded
 from skymesh.units.wiring import InputKind
-from skymesh_t2.inputs import StateMaterial, arguments, entries, missing, needs_material
-
-
-@dataclass(eq=False)
-class Site:
-    """One state of one channel, on which the channel's analysers are to run.
-
-    Attributes
-    ----------
-    run, channel, stock, position, state
-        Where.
-    material
-        What inputs are made from; None where only ids are asked for.
-    settled
-        The results so far, by instance.
-    lines
-        What the journal says of each, by instance.
-    """
-
-    run: Digest
-    channel: ChannelPlan
-    stock: str
-    position: Position
-    state: Digest
-    material: StateMaterial | None
-    settled: dict[str, Result] = field(default_factory=dict)
-    lines: dict[str, Line] = field(default_factory=dict)
-
-    def entries(self, instance: Instance) -> dict[str, InputEntry]:
-        """Return what an instance is given here, as it enters the id."""
-        return entries(instance, self.channel, self.state, self.material, self.settled)
-
-
-def ids_within_reach(sites: Iterable[Site], found: Mapping[Digest, Result]) -> Iterator[Digest]:
-    """Yield the executions whose ids follow from what was found: those that build on nothing else."""
-    for site in sites:
-        for instance in site.channel.instances:
-            if site.material is None and needs_material(instance):
-                continue
-            if all(source in site.settled for wire in instance.wires for source in wire.instances):
-                id_ = execution_id(instance.ref, site.entries(instance))
-                yield id_
-                if id_ in found:
-                    site.settled[instance.name] = found[id_]
+from skymesh_t2.inputs import StateMaterial, arguments, missing
+from skymesh_t2.pool import Pool
+from skymesh_t2.sites import Site
 
 
 class Settler:
@@ -69,21 +27,28 @@ class Settler:
         Results in the store under ids that may come up.
     executor
         What runs units.
+    pool
+        Which executions are settled here.
     """
 
-    def __init__(self, found: Mapping[Digest, Result], executor: Executor) -> None:
+    def __init__(self, found: dict[Digest, Result], executor: Executor, pool: Pool) -> None:
         self._found = found
         self._executor = executor
+        self._pool = pool
         self._settled: dict[Digest, Result] = {}
         self._differs: dict[Digest, str] = {}
+        self._cpu_s: dict[Digest, float] = {}
+        # What was settled here goes before what the store had.
+        self._results = ChainMap(self._settled, found)
         self.fresh: list[Result] = []
 
     def settle(self, sites: list[Site]) -> None:
-        """Settle every analyser of every site, those first that others build on."""
-        depth = max((i.level for site in sites for i in site.channel.instances), default=-1)
+        """Settle every analyser of the pool on every site, but those that wait for another pool."""
+        here = [(site, i) for site in sites for i in site.channel.instances if self._pool.runs(i)]
+        depth = max((instance.level for _, instance in here), default=-1)
         with alarms():
             for level in range(depth + 1):
-                due = [(site, i) for site in sites for i in site.channel.instances if i.level == level]
+                due = [(site, i) for site, i in here if i.level == level and site.is_due(i)]
                 self._settle_level(due)
 
     def _settle_level(self, due: list[tuple[Site, Instance]]) -> None:
@@ -98,7 +63,7 @@ class Settler:
         self._run_all(first_for)
         for (site, instance), id_ in zip(due, ids, strict=True):
             result = self._settled[id_]
-            site.settled[instance.name] = result
+            site.take(instance, result)
             site.lines[instance.name] = self._line(site, result, is_memoised=id_ not in first_for)
             first_for.pop(id_, None)
 
@@ -113,20 +78,26 @@ class Settler:
     def _run_all(self, due: Mapping[Digest, tuple[Site, Instance, dict[str, InputEntry]]]) -> None:
         tasks, unable = [], {}
         for id_, (site, instance, _) in due.items():
-            why = missing(instance, _material(site), site.settled)
+            why = missing(instance, _material(site), site.stamps)
             if why:
-                unable[id_] = Finished("missing", why, None, 0.0)
+                unable[id_] = Finished("missing", why, None)
                 continue
             tabulator = site.channel.tabulator.unit
-            task, problem = guarded(functools.partial(_task, id_, site, instance), tabulator.deadline_s)
+            task, problem = guarded(functools.partial(self._task, id_, site, instance), tabulator.deadline_s)
             if task is None:
                 is_late = problem.startswith(UnitTimeoutError.__name__)
-                unable[id_] = Finished("failed", f"its input: {problem}", None, 0.0, is_transient=is_late)
+                unable[id_] = Finished("failed", f"its input: {problem}", None, is_transient=is_late)
             else:
                 tasks.append(task)
         ended = unable | dict(zip((t.id for t in tasks), self._executor.run(tasks), strict=True))
         for id_, (site, instance, inputs) in due.items():
+            self._cpu_s[id_] = ended[id_].cpu_s
             self._take(self._result(id_, site, instance, inputs, ended[id_]))
+
+    def _task(self, id_: Digest, site: Site, instance: Instance) -> Task:
+        random = tuple(w.hint.name for w in instance.wires if w.hint.kind is InputKind.RANDOM)
+        given = arguments(instance, site.channel, _material(site), site.stamps, self._results)
+        return Task(id_, instance.unit, instance.makes, given, random)
 
     def _result(
         self, id_: Digest, site: Site, instance: Instance, inputs: dict[str, InputEntry], ended: Finished
@@ -168,6 +139,7 @@ class Settler:
             self._differs.get(result.id, result.reason),
             is_memoised,
             0.0 if is_memoised else result.seconds,
+            0.0 if is_memoised else self._cpu_s[result.id],
         )
 
 
@@ -175,9 +147,3 @@ def _material(site: Site) -> StateMaterial:
     if site.material is None:
         raise ValueError("a site to settle needs its points")
     return site.material
-
-
-def _task(id_: Digest, site: Site, instance: Instance) -> Task:
-    random = tuple(w.hint.name for w in instance.wires if w.hint.kind is InputKind.RANDOM)
-    given = arguments(instance, site.channel, _material(site), site.settled)
-    return Task(id_, instance.unit, instance.makes, given, random)

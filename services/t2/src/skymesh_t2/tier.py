@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from skymesh.model.execution import JournalEntry, Line, Result, Settled, SettledResult
-from skymesh.model.execution import Outcome as ExecutionOutcome
+from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
-from skymesh.model.records import Completed, Reached
+from skymesh.model.records import Reached
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.execute import Executor
-from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
-from skymesh.runtime.topics import RESULTS, STATES
-from skymesh.store.store import Found, Keys
+from skymesh.runtime.tier import Batch, Context, Outcome, Tier
+from skymesh.store.store import Document, Found, Keys
 from skymesh.units.wiring import OF_MATERIAL, InputKind
 from skymesh_t2.inputs import StateMaterial
-from skymesh_t2.settling import Settler, Site, ids_within_reach
+from skymesh_t2.pool import ALL_POOLS, Pool
+from skymesh_t2.settling import Settler
+from skymesh_t2.sites import Site, ids_from_elsewhere, ids_within_reach
+from skymesh_t2.slip import completed, onward, settled, ways
 
 
 class T2(Tier[Reached]):
@@ -26,15 +27,18 @@ class T2(Tier[Reached]):
         The log.
     executor
         What runs units: it computes and does no I/O.
+    pool
+        Which of the analysers: by default all.
     """
 
-    name = "t2"
-    reads = STATES
     record_type = Reached
 
-    def __init__(self, context: Context, executor: Executor) -> None:
+    def __init__(self, context: Context, executor: Executor, pool: Pool = ALL_POOLS) -> None:
+        self.name = pool.tier
+        self.reads = pool.reads
         self._context = context
         self._executor = executor
+        self._pool = pool
 
     def needs(self, batch: Batch[Reached], found: Found) -> Keys:
         """Return results that may be remembered, stocks whose points did not travel, and image stamps."""
@@ -42,7 +46,7 @@ class T2(Tier[Reached]):
         jobs = frozenset(_runs(batch))
         if not found.jobs.keys() >= jobs:
             return Keys(jobs=jobs, until=until)
-        asked = frozenset[InputKind]().union(*(found.jobs[run].plan.analyser_inputs for run in jobs))
+        asked = self._asked(batch, found)
         shows_stamps = InputKind.CUTOUTS in asked
         # Only where something is made from points do ids depend on more than what the records say.
         is_made = bool(asked & OF_MATERIAL)
@@ -51,35 +55,47 @@ class T2(Tier[Reached]):
             for record in batch.records
             for site in self._sites(record, found, shows_stamps=shows_stamps, is_made=is_made)
         ]
+        brought = frozenset(ids_from_elsewhere(sites, self._pool))
         stocks = (record.stock for record in batch.records if record.points is None or shows_stamps)
         stamps = (site.material.cutouts for site in sites if site.material and shows_stamps)
         return Keys(
             arrivals=frozenset(stocks),
-            results=frozenset(ids_within_reach(sites, found.results)),
+            results=brought.union(ids_within_reach(sites, self._pool, found.results)),
             cutouts=frozenset(id_ for id_ in stamps if id_ is not None),
             jobs=jobs,
             until=until,
         )
 
     def process(self, batch: Batch[Reached], found: Found) -> Outcome:
-        """Settle all executions of the batch and publish what is complete, which is everything."""
+        """Settle the batch's executions of the pool, and publish what is complete or due in another pool."""
         watch = Stopwatch()
-        runs = _runs(batch)
-        shows_stamps = any(InputKind.CUTOUTS in found.jobs[run].plan.analyser_inputs for run in runs)
-        sites = [
+        shows_stamps = InputKind.CUTOUTS in self._asked(batch, found)
+        by_record = [
             self._sites(record, found, shows_stamps=shows_stamps, is_made=True) for record in batch.records
         ]
-        settler = Settler(found.results, self._executor)
-        settler.settle([site for of_record in sites for site in of_record])
-        settled, records = [], []
-        for record, of_record in zip(batch.records, sites, strict=True):
-            settled += _settled(record, of_record)
-            records.append(Publication(RESULTS, record.stock, _completed(record, of_record)))
+        sites = [site for of_record in by_record for site in of_record]
+        settler = Settler(found.results, self._executor, self._pool)
+        settler.settle(sites)
+        documents: list[Document] = list(settler.fresh)
+        records = []
+        for record, of_record in zip(batch.records, by_record, strict=True):
+            for pool, part in ways(of_record).items():
+                if pool is None:
+                    documents += settled(record, part)
+                    records.append(completed(record, part))
+                else:
+                    records.append(onward(record, pool, part))
         return Outcome(
-            documents=(*settler.fresh, *settled),
+            documents=tuple(documents),
             records=tuple(records),
-            journal=self._journal(batch, found, [site for of_record in sites for site in of_record], watch),
+            journal=self._journal(batch, found, sites, watch),
         )
+
+    def _asked(self, batch: Batch[Reached], found: Found) -> frozenset[InputKind]:
+        """Return the kinds of what the analysers of the pool ask for in the jobs of a batch."""
+        channels = (channel for run in _runs(batch) for channel in found.jobs[run].plan.channels)
+        here = (i for channel in channels for i in channel.instances if self._pool.runs(i))
+        return frozenset(wire.hint.kind for instance in here for wire in instance.wires)
 
     def _sites(self, record: Reached, found: Found, *, shows_stamps: bool, is_made: bool) -> list[Site]:
         """Return where analysers are to run.
@@ -112,6 +128,7 @@ class T2(Tier[Reached]):
                         record.position,
                         reached.id,
                         material,
+                        dict(record.slip.get(run, {}).get(name, {}).get(reached.id, {})),
                     )
                     for name in names
                 ]
@@ -131,7 +148,7 @@ class T2(Tier[Reached]):
         for run in runs:
             journalist = Journalist(run, *place)
             for channel in found.jobs[run].plan.channels:
-                for instance in channel.instances:
+                for instance in filter(self._pool.runs, channel.instances):
                     told = lines.get((run, channel.name, instance.name), [])
                     seconds = sum(line.seconds for line in told)
                     entries.append(
@@ -157,17 +174,6 @@ def _points(record: Reached, found: Found, *, shows_stamps: bool) -> tuple[DataP
     return tuple(known[id_] for id_ in record.point_ids)
 
 
-def _settled(record: Reached, sites: list[Site]) -> list[Settled]:
-    """Return what was settled at a position, for each run."""
-    results: dict[Digest, dict[str, dict[Digest, dict[str, SettledResult]]]] = {}
-    for site in sites:
-        told = {name: _settled_result(result) for name, result in site.settled.items()}
-        results.setdefault(site.run, {}).setdefault(site.channel.name, {})[site.state] = told
-    return [
-        Settled(run, record.position, record.stock, record.alert, of_run) for run, of_run in results.items()
-    ]
-
-
 def _stamps_of(record: Reached, found: Found) -> Digest | None:
     """Return the id of the image stamps of a record's alert; None if it has none, or was not read yet.
 
@@ -175,19 +181,3 @@ def _stamps_of(record: Reached, found: Found) -> Digest | None:
     """
     arrivals = found.arrivals.get(record.stock, ())
     return next((a.alert.cutouts for a in arrivals if a.position == record.position), None)
-
-
-def _completed(record: Reached, sites: list[Site]) -> Completed:
-    results: dict[Digest, dict[str, dict[Digest, dict[str, tuple[Digest, ExecutionOutcome]]]]] = {}
-    for site in sites:
-        told = {name: _brief(result) for name, result in site.settled.items()}
-        results.setdefault(site.run, {}).setdefault(site.channel.name, {})[site.state] = told
-    return Completed(record.position, record.stock, record.alert, results, record.times)
-
-
-def _settled_result(result: Result) -> SettledResult:
-    return SettledResult(result.id, result.outcome, result.digest, result.is_transient)
-
-
-def _brief(result: Result) -> tuple[Digest, ExecutionOutcome]:
-    return (result.id, result.outcome)

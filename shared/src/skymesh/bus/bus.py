@@ -9,6 +9,16 @@ from typing import NamedTuple, Protocol
 Headers = tuple[tuple[str, bytes], ...]
 
 
+def key_bytes(key: str) -> bytes:
+    """Return the bytes of a key, also of one that was no text when it was read."""
+    return key.encode(errors="surrogateescape")
+
+
+def key_text(key: bytes) -> str:
+    """Return a key as text; bytes that are none stay, as lone surrogates."""
+    return key.decode(errors="surrogateescape")
+
+
 class Received(NamedTuple):
     """A record as it was read.
 
@@ -17,7 +27,7 @@ class Received(NamedTuple):
     offset
         Its place in the partition.
     key
-        What decides its partition: the stock.
+        What decides its partition: the stock. See `key_text`.
     value
         Its bytes.
     headers

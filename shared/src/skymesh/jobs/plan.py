@@ -12,8 +12,9 @@ from typing import Any, Generic, TypeVar
 from skymesh.catalogue import Catalogue
 from skymesh.errors import JobError, SettingsError
 from skymesh.jobs.outlets import USUAL_GRANTS, Grants, ungranted
+from skymesh.jobs.pools import pool_problem
 from skymesh.jobs.reactions import ReactionPlan, ReactionResolver
-from skymesh.jobs.spec import ChannelSpec, JobSpec, UnitSpec, WiredSpec
+from skymesh.jobs.spec import AnalyseSpec, ChannelSpec, JobSpec, UnitSpec, WiredSpec
 from skymesh.jobs.wires import Wire, Wiring, given_by
 from skymesh.model.access import Labels
 from skymesh.model.execution import UnitRef
@@ -23,7 +24,7 @@ from skymesh.surveys import registry
 from skymesh.units import installed
 from skymesh.units.filter import Filter
 from skymesh.units.unit import Analyser, Combiner, Maker, Reactor, Result, Summary, Tabulator, Unit
-from skymesh.units.wiring import InputKind, Signature, filter_hints, signature_of
+from skymesh.units.wiring import Signature, filter_hints, signature_of
 
 T = TypeVar("T")
 U = TypeVar("U", bound=Unit)
@@ -45,6 +46,8 @@ class Instance:
         Its inputs.
     level
         0 if it builds on no result, else one more than the highest level it builds on.
+    pool
+        The pool of workers that runs it in a live mesh; empty for none.
     """
 
     name: str
@@ -53,6 +56,12 @@ class Instance:
     makes: type[Result]
     wires: tuple[Wire, ...]
     level: int
+    pool: str
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the instances that it builds on."""
+        return tuple(dict.fromkeys(source for wire in self.wires for source in wire.instances))
 
 
 @dataclass(frozen=True)
@@ -159,11 +168,6 @@ class JobPlan:
     def by_name(self) -> dict[str, ChannelPlan]:
         """The channels by their full names."""
         return {channel.name: channel for channel in self.channels}
-
-    @cached_property
-    def analyser_inputs(self) -> frozenset[InputKind]:
-        """The kinds of what any of its analysers asks for."""
-        return frozenset(w.hint.kind for c in self.channels for i in c.instances for w in i.wires)
 
     def units(self) -> Iterator[tuple[UnitRef, Unit]]:
         """Yield every configured unit."""
@@ -315,7 +319,13 @@ class _Planner:
                 f"access has none of {', '.join(sorted(of_survey.labels))}",
             )
 
-    def _instances(self, place: str, specs: Mapping[str, WiredSpec]) -> tuple[Instance, ...] | None:
+    def _pool(self, place: str, spec: AnalyseSpec, unit: Analyser) -> str:
+        pool = unit.pool if spec.pool is None else spec.pool
+        if problem := pool_problem(pool):
+            self._mistake(f"{place}.pool", problem)
+        return pool
+
+    def _instances(self, place: str, specs: Mapping[str, AnalyseSpec]) -> tuple[Instance, ...] | None:
         found: dict[str, tuple[Configured[Analyser], Signature]] = {}
         for name, spec in specs.items():
             configured = self._configure(f"{place}.{name}", spec, Analyser)
@@ -329,8 +339,9 @@ class _Planner:
             return None
         makers = {name: signature.makes for name, (_, signature) in found.items()}
         wiring = Wiring(self._resources, makers, self._mistake)
-        wires = {}
+        wires, pools = {}, {}
         for name, (configured, signature) in found.items():
+            pools[name] = self._pool(f"{place}.{name}", specs[name], configured.unit)
             wires[name] = wiring.wires(f"{place}.{name}", specs[name], configured.unit, signature.hints, name)
         made_by = {name: Maker(found[name][0].unit, given_by(of, {})) for name, of in wires.items()}
         for name, (configured, _) in found.items():
@@ -339,7 +350,9 @@ class _Planner:
         if levels is None:
             return None
         return tuple(
-            Instance(name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level)
+            Instance(
+                name, found[name][0].ref, found[name][0].unit, makers[name], wires[name], level, pools[name]
+            )
             for name, level in levels.items()
         )
 
@@ -406,13 +419,17 @@ def _plain_channel(channel: ChannelPlan) -> dict[str, Any]:
         "filter": _plain_unit(channel.filter.ref, channel.filter.unit) | _plain_inputs(channel.filter.wires),
         "combine": _plain_unit(channel.combiner.ref, channel.combiner.unit),
         "curve": _plain_unit(channel.tabulator.ref, channel.tabulator.unit),
-        "analyse": {
-            i.name: {**_plain_unit(i.ref, i.unit), "inputs": _plain_wires(i.wires)} for i in channel.instances
-        },
+        "analyse": {instance.name: _plain_instance(instance) for instance in channel.instances},
     }
     if channel.reactions:
         plain["react"] = {reaction.name: _plain_reaction(reaction) for reaction in channel.reactions}
     return plain
+
+
+def _plain_instance(instance: Instance) -> dict[str, Any]:
+    plain = {**_plain_unit(instance.ref, instance.unit), "inputs": _plain_wires(instance.wires)}
+    # A run has one way through the pools: with another way it is another run, with the same results.
+    return {**plain, "pool": instance.pool} if instance.pool else plain
 
 
 def _plain_wires(wires: tuple[Wire, ...]) -> dict[str, list[str]]:

@@ -31,6 +31,12 @@ class WiredSpec(UnitSpec):
     inputs: dict[str, Name] = {}
 
 
+class AnalyseSpec(WiredSpec):
+    """An analyser; `pool` names the pool of workers that runs it in a live mesh, in the place of its own."""
+
+    pool: str | None = None
+
+
 def _as_text(value: Any) -> Any:
     """Return the text of a condition that YAML reads as a flag: ``true`` and ``false``."""
     return str(value) if isinstance(value, bool) else value
@@ -65,7 +71,7 @@ class ChannelSpec(_Part):
     follow: bool = False
     combine: UnitSpec = UnitSpec(unit="VisiblePoints")
     curve: UnitSpec = UnitSpec(unit="DifferenceFlux")
-    analyse: dict[Name, WiredSpec] = {}
+    analyse: dict[Name, AnalyseSpec] = {}
     react: dict[Name, ReactSpec] = {}
 
 

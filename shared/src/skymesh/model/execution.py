@@ -151,8 +151,8 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
         Why, in one line, where there is a why.
     is_memoised
         The result was remembered, not computed.
-    seconds
-        How long the unit ran for it, where it was timed alone.
+    seconds, cpu_s
+        How long the unit ran for it, and the CPU time that it took, in seconds, where it was timed alone.
     """
 
     subject: str
@@ -162,6 +162,7 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     reason: str = ""
     is_memoised: bool = False
     seconds: float = 0.0
+    cpu_s: float = 0.0
 
 
 class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
@@ -204,6 +205,16 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
     counts: dict[str, int]
     lines: tuple[Line, ...]
     source: str = ""
+
+    @property
+    def service(self) -> str:
+        """The service that the tier belongs to: ``t2`` for the tier ``t2.heavy``, the T2 of a pool."""
+        return service_of(self.tier)
+
+
+def service_of(tier: str) -> str:
+    """Return the service that a tier belongs to."""
+    return tier.partition(".")[0]
 
 
 def config_id(parameters: dict[str, Any]) -> Digest:

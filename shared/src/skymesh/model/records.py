@@ -65,8 +65,29 @@ class ReachedState(msgspec.Struct, frozen=True, array_like=True):
     channels: dict[Digest, tuple[str, ...]]
 
 
+class Stamp(msgspec.Struct, frozen=True, array_like=True):
+    """How an execution was settled, as it travels on a routing slip.
+
+    Attributes
+    ----------
+    id, outcome, reason, digest, is_transient
+        Of its result; see `skymesh.model.execution.Result`. The store may hold another outcome by now,
+        if a deadline ended this one.
+    """
+
+    id: Digest
+    outcome: Outcome
+    reason: str
+    digest: Digest
+    is_transient: bool
+
+
+Slip = dict[Digest, dict[str, dict[Digest, dict[str, Stamp]]]]
+"""run → channel → state → instance → how it was settled."""
+
+
 class Reached(msgspec.Struct, frozen=True, array_like=True):
-    """States that channels reached for the first time: T1 → T2.
+    """States that channels reached for the first time: T1 → T2, and on from pool to pool of T2.
 
     Attributes
     ----------
@@ -81,6 +102,8 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
         The states.
     times
         Of the alert.
+    slip
+        What the pools that it has been to have settled; their results stand in the store.
     """
 
     position: Position
@@ -90,6 +113,7 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
     point_ids: tuple[Digest, ...]
     states: tuple[ReachedState, ...]
     times: Times
+    slip: Slip = {}
 
 
 class Completed(msgspec.Struct, frozen=True, array_like=True):

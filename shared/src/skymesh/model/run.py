@@ -138,12 +138,17 @@ class Blob(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Original(msgspec.Struct, frozen=True, array_like=True):
-    """Where a record stood in the bus, and its key there."""
+    """Where a record stood in the bus, and its key there, which need not be text."""
 
     topic: str
     partition: int
     offset: int
-    key: str
+    key: bytes
+
+    @property
+    def stock(self) -> str:
+        """The object, if the record is of the mesh's own."""
+        return self.key.decode(errors="replace")
 
 
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True):

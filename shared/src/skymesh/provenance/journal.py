@@ -91,6 +91,6 @@ class Journalist:
 
     def burial(self, letter: DeadLetter, watch: Stopwatch) -> JournalEntry:
         """Return the entry of a batch that was one record, on which the tier failed."""
-        stock = "" if letter.original is None else letter.original.key
+        stock = "" if letter.original is None else letter.original.stock
         line = Line(letter.place, stock, (text_id("letter", letter_id(letter)),), DEAD, letter.reason)
         return self.entry("", BATCH, None, [line], watch.started_utc, watch.seconds(), {"records": 1})

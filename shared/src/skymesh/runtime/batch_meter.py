@@ -31,8 +31,7 @@ class BatchMeter:
         """Count a batch: what was read and published, what its journal says, how late it is."""
         published: dict[str, int] = {}
         for output in outputs:
-            # skymesh.<owner>.<record>.v1
-            record = output.topic.split(".")[-2]
+            record = _record_of(output.topic)
             published[record] = published.get(record, 0) + 1
         self._metrics.committed(
             records=len(read.records),
@@ -44,6 +43,12 @@ class BatchMeter:
         self._metrics.buried(outcome.dead)
         times = [] if batch is None else list(_times(batch))
         self._metrics.delayed([t.arrived_ms for t in times], [t.observed_mjd_tai for t in times])
+
+
+def _record_of(topic: str) -> str:
+    """Return what a topic ``skymesh.<owner>.<record>.v1`` holds; ``messages`` of one that is an outlet's."""
+    name = topic.split(".")
+    return name[2] if name[0] == "skymesh" else "messages"
 
 
 def _times(batch: Batch[Any]) -> Iterator[Times]:

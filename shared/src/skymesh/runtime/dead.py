@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from skymesh.bus.bus import Headers, Outgoing, Partition, Received, Slice
+from skymesh.bus.bus import Headers, Outgoing, Partition, Received, Slice, key_bytes, key_text
 from skymesh.errors import MeshError, PacketError, PoisonError
 from skymesh.model.run import DeadLetter, Original
 from skymesh.provenance.journal import Journalist, Stopwatch
@@ -70,7 +70,7 @@ def burial(
         record.value,
         tier=tier.name,
         attempt=attempt_of(record),
-        original=Original(partition.topic, partition.number, record.offset, record.key),
+        original=Original(partition.topic, partition.number, record.offset, key_bytes(record.key)),
         error=name_of(error.__cause__ or error),
     )
     # A tier that reads several topics names the one in its journal.
@@ -93,7 +93,7 @@ def name_of(error: BaseException) -> str:
 
 def outgoing(letter: DeadLetter, topic: str) -> Outgoing:
     """Return a dead letter as it is published: the original bytes, and all about them in headers."""
-    key = "" if letter.original is None else letter.original.key
+    key = "" if letter.original is None else key_text(letter.original.key)
     return Outgoing(topic, key, letter.payload, headers=_headers(letter))
 
 

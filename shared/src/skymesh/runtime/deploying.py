@@ -6,10 +6,11 @@ from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.jobs.plan import JobPlan
+from skymesh.jobs.pools import named_pools
 from skymesh.model.deployment import Deployment, Marker
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
-from skymesh.runtime.live import LiveMesh
+from skymesh.runtime.live import LiveMesh, make_pools
 from skymesh.runtime.registering import register_job
 from skymesh.runtime.stored_jobs import changed_units
 from skymesh.runtime.topics import ALERTS
@@ -42,6 +43,7 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
         raise SettingsError(
             f"code changed under an unchanged version, raise it: {', '.join(changed)}", where=plan.name
         )
+    await make_pools(mesh, named_pools(plan.resolved))
     await register_job(mesh.store, plan)
     id_ = run_id(plan.id, mesh.epoch.log, "real", name)
     run = Run(id_, plan.id, mesh.epoch.log, plan.name, "real", name, ENCODING_VERSION, 0, 0, 0)

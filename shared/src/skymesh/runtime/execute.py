@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -15,6 +15,8 @@ from skymesh.model.execution import Outcome
 from skymesh.model.ids import Digest
 from skymesh.runtime.guard import deadline, guarded, problem_of
 from skymesh.units.unit import Analyser, Result
+
+CpuClock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Finished(NamedTuple):
         The result as plain values; None unless ok.
     seconds
         How long the unit ran.
+    cpu_s
+        CPU time that it took, in seconds.
     is_transient
         It was ended from outside: not to be remembered.
     """
@@ -58,7 +62,8 @@ class Finished(NamedTuple):
     outcome: Outcome
     reason: str
     content: dict[str, Any] | None
-    seconds: float
+    seconds: float = 0.0
+    cpu_s: float = 0.0
     is_transient: bool = False
 
 
@@ -89,10 +94,17 @@ class InProcessExecutor:
         """Do nothing: there are no processes."""
 
 
-def execute_all(tasks: Sequence[Task]) -> Iterator[Finished]:
+def execute_all(tasks: Sequence[Task], cpu_clock: CpuClock = time.thread_time) -> Iterator[Finished]:
     """Run tasks and yield how each ended, in their order.
 
     Those of a unit with a batch form run together, when the first of them is due.
+
+    Parameters
+    ----------
+    tasks
+        The tasks.
+    cpu_clock
+        Tells the CPU time spent so far, in seconds: of this thread, where others are at something else.
 
     Raises
     ------
@@ -104,29 +116,41 @@ def execute_all(tasks: Sequence[Task]) -> Iterator[Finished]:
         if type(task.unit).has_batch_form():
             together.setdefault(id(task.unit), []).append(task)
     # Generators: a group begins to run when its first task is reached, not before.
-    ended = {unit: _execute_together(group) for unit, group in together.items()}
+    ended = {unit: _execute_together(group, cpu_clock) for unit, group in together.items()}
     for task in tasks:
-        yield next(ended[id(task.unit)]) if id(task.unit) in ended else execute(task)
+        yield next(ended[id(task.unit)]) if id(task.unit) in ended else execute(task, cpu_clock)
 
 
-def _execute_together(tasks: list[Task]) -> Iterator[Finished]:
+def _execute_together(tasks: list[Task], cpu_clock: CpuClock) -> Iterator[Finished]:
     """Run a unit's batch form and yield how each task ended.
 
     If it fails as a whole, each runs alone: one cannot spoil the rest.
     """
-    unit, start = tasks[0].unit, time.perf_counter()
+    unit, took = tasks[0].unit, _Timer(cpu_clock)
     many, _ = guarded(
         lambda: list(unit.run_many([_arguments(task) for task in tasks])), unit.deadline_s * len(tasks)
     )
     if many is None or len(many) != len(tasks):
-        yield from map(execute, tasks)
+        yield from (execute(task, cpu_clock) for task in tasks)
         return
-    seconds = (time.perf_counter() - start) / len(tasks)
+    seconds, cpu_s = took()
     for task, made in zip(tasks, many, strict=True):
-        yield _ended(task, made, seconds)
+        yield _ended(task, made)._replace(seconds=seconds / len(tasks), cpu_s=cpu_s / len(tasks))
 
 
-def execute(task: Task) -> Finished:
+class _Timer:
+    """Tells wall time and CPU time since it was made, in seconds."""
+
+    def __init__(self, cpu_clock: CpuClock) -> None:
+        self._clocks = (time.perf_counter, cpu_clock)
+        self._start = (time.perf_counter(), cpu_clock())
+
+    def __call__(self) -> tuple[float, float]:
+        wall, cpu = self._clocks
+        return (wall() - self._start[0], cpu() - self._start[1])
+
+
+def execute(task: Task, cpu_clock: CpuClock = time.thread_time) -> Finished:
     """Run one task up to its deadline; whatever the unit raises is its outcome.
 
     Raises
@@ -134,7 +158,7 @@ def execute(task: Task) -> Finished:
     TransientError, InvariantError
         As the unit raises them.
     """
-    start = time.perf_counter()
+    took = _Timer(cpu_clock)
     try:
         with deadline(task.unit.deadline_s):
             made = task.unit.run(**_arguments(task))  # type: ignore[attr-defined]  # the plan checked its hints
@@ -142,7 +166,8 @@ def execute(task: Task) -> Finished:
         raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them
         made = error
-    return _ended(task, made, time.perf_counter() - start)
+    seconds, cpu_s = took()
+    return _ended(task, made)._replace(seconds=seconds, cpu_s=cpu_s)
 
 
 def _arguments(task: Task) -> dict[str, Any]:
@@ -152,21 +177,21 @@ def _arguments(task: Task) -> dict[str, Any]:
     return arguments
 
 
-def _ended(task: Task, made: Any, seconds: float) -> Finished:
+def _ended(task: Task, made: Any) -> Finished:
     """Return how an execution ended that gave a result or an error."""
     if isinstance(made, TransientError | InvariantError):
         raise made
     if isinstance(made, MissingInputError):
-        return Finished("missing", str(made), None, seconds)
+        return Finished("missing", str(made), None)
     if isinstance(made, UnitTimeoutError):
-        return Finished("failed", str(made), None, seconds, is_transient=True)
+        return Finished("failed", str(made), None, is_transient=True)
     if isinstance(made, BaseException):
-        return Finished("failed", problem_of(made), None, seconds)
+        return Finished("failed", problem_of(made), None)
     try:
         content = plain_content(made, task.makes)
     except Exception as error:
-        return Finished("failed", problem_of(error), None, seconds)
-    return Finished("ok", "", content, seconds)
+        return Finished("failed", problem_of(error), None)
+    return Finished("ok", "", content)
 
 
 def plain_content(made: Any, makes: type[Result]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -12,8 +12,10 @@ from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.bus.kafka.topics import Topic
 from skymesh.codecs import wire
 from skymesh.errors import SettingsError
-from skymesh.model.deployment import Epoch, Genesis
+from skymesh.jobs.pools import named_pools
+from skymesh.model.deployment import Deployment, Epoch, Genesis
 from skymesh.model.ids import digest_of
+from skymesh.model.run import JobRecord, Run
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import (
     ACCEPTED,
@@ -22,7 +24,9 @@ from skymesh.runtime.topics import (
     INTENTS,
     PROVENANCE,
     RESULTS,
+    SOURCES,
     STATES,
+    states_of,
     survey_record,
 )
 from skymesh.settings.environment import from_environment
@@ -82,22 +86,23 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
     TransientError
         If Kafka or the store does not answer.
     """
-    name = from_environment(MeshSettings).mesh
-    bus = await KafkaBus.connect(from_environment(KafkaSettings))
+    name, kafka = from_environment(MeshSettings).mesh, from_environment(KafkaSettings)
+    store = await open_store(store_url, from_environment(CassandraSettings))
     try:
-        store = await open_store(store_url, from_environment(CassandraSettings))
+        epoch = await newest_epoch(store)
+        if epoch is None:
+            raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
+        context = context_of(epoch, name)
+        pools = await deployed_pools(store, epoch)
+        bus = await KafkaBus.connect(kafka)
         try:
-            epoch = await newest_epoch(store)
-            if epoch is None:
-                raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
-            context = context_of(epoch, name)
-            await bus.topics.check(mesh_topics(context, epoch.partitions))
+            await bus.topics.check(mesh_topics(context, epoch.partitions, pools))
             await check_log(bus, context, epoch)
             yield LiveMesh(store, bus, epoch, name)
         finally:
-            await store.close()
+            await bus.close()
     finally:
-        await bus.close()
+        await store.close()
 
 
 async def newest_epoch(store: Store) -> Epoch | None:
@@ -133,7 +138,8 @@ async def make_mesh(store_url: str) -> Epoch:
                 epoch = Epoch(digest_of("log", os.urandom(32)), 0, mesh.partitions)
                 await store.write([epoch])
             context = context_of(epoch, mesh.mesh)
-            await bus.topics.create(mesh_topics(context, epoch.partitions))
+            pools = await deployed_pools(store, epoch)
+            await bus.topics.create(mesh_topics(context, epoch.partitions, pools))
             await _begin(bus, context, epoch)
             await check_log(bus, context, epoch)
             return epoch
@@ -143,12 +149,43 @@ async def make_mesh(store_url: str) -> Epoch:
         await bus.close()
 
 
-def mesh_topics(context: Context, partitions: int) -> list[Topic]:
-    """Return what the mesh asks of its topics."""
-    records = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
-    return [
-        Topic(context.topic(record), partitions, days * _DAY_MS) for record, days in sorted(records.items())
-    ]
+async def make_pools(mesh: LiveMesh, pools: Iterable[str]) -> None:
+    """Make the topics of pools of T2 workers; those that are there stay.
+
+    Raises
+    ------
+    SettingsError
+        If Kafka does not let them be made.
+    TransientError
+        If Kafka does not answer.
+    """
+    records = {states_of(pool): _DAYS[STATES] for pool in pools}
+    if records:
+        await mesh.bus.topics.create(_topics(mesh.context, mesh.epoch.partitions, records))
+
+
+async def deployed_pools(store: Store, epoch: Epoch) -> frozenset[str]:
+    """Return the pools that the jobs at work name."""
+    pools: set[str] = set()
+    async for deployment in store.scan(Deployment, log=epoch.log):
+        for id_ in deployment.runs:
+            run = await store.get(Run, id=id_)
+            job = None if run is None else await store.get(JobRecord, id=run.job)
+            if job is not None:
+                pools |= named_pools(job.resolved)
+    return frozenset(pools)
+
+
+def mesh_topics(context: Context, partitions: int, pools: Iterable[str]) -> list[Topic]:
+    """Return what the mesh asks of its topics, those of pools among them."""
+    days = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
+    kept = _topics(context, partitions, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
+    return [*kept, Topic(context.topic(SOURCES), is_compacted=True)]
+
+
+def _topics(context: Context, partitions: int, days: Mapping[str, int]) -> list[Topic]:
+    """Return what is asked of the topics of records that are to be kept for some days."""
+    return [Topic(context.topic(record), partitions, kept * _DAY_MS) for record, kept in sorted(days.items())]
 
 
 async def _begin(bus: KafkaBus, context: Context, epoch: Epoch) -> None:

@@ -1,15 +1,19 @@
-"""Processes for units: one that hangs or dies loses its execution, and nothing else.
+"""Processes for units: one that hangs loses its execution, one that is killed loses nothing.
 
 `concurrent.futures` cannot end one task of a pool without breaking all others, so the processes are
 held here: each has a pipe, is given a few tasks, answers after each, and is replaced when it is late
-or gone.
+or gone. What it was at when it died is tried once more, alone in a new process: if that dies too, it is
+the unit's doing.
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
+import resource
 import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -17,6 +21,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import NamedTuple
 
 from skymesh.errors import MeshError
 from skymesh.runtime.execute import Finished, Task, execute_all
@@ -32,6 +37,8 @@ class _Worker:
     pipe: Connection
     waiting: deque[tuple[int, Task]] = field(default_factory=deque)
     since: float = 0.0
+    # CPU time of the process when it answered last.
+    cpu_s: float = 0.0
 
     @property
     def ends_at(self) -> float:
@@ -42,6 +49,23 @@ class _Worker:
         unit = self.waiting[0][1].unit
         tasks = len(self.waiting) + 1 if type(unit).has_batch_form() else 1
         return self.since + unit.deadline_s * tasks + _GRACE_S
+
+
+class _Answer(NamedTuple):
+    finished: Finished
+    cpu_s: float
+
+
+@dataclass
+class _Round:
+    """Tasks that are run together: those to be given out, and how the others ended.
+
+    `fatal` are those that a process died at.
+    """
+
+    pending: deque[tuple[int, Task]]
+    finished: dict[int, Finished] = field(default_factory=dict)
+    fatal: set[int] = field(default_factory=set)
 
 
 class ProcessExecutor:
@@ -59,24 +83,22 @@ class ProcessExecutor:
         self._workers: list[_Worker] = []
 
     def run(self, tasks: Sequence[Task]) -> list[Finished]:
-        """Run tasks; a process that is late or dies settles its task as failed."""
+        """Run tasks; a process that is late, or dies twice, settles its task as failed."""
         # Not before: processes are started in the thread that hears signals, which is the one that computes.
         while len(self._workers) < self._wanted:
             self._workers.append(self._start())
-        pending = _by_unit(tasks)
-        finished: dict[int, Finished] = {}
-        while len(finished) < len(tasks):
-            self._give(pending)
+        round_ = _Round(_by_unit(tasks))
+        while len(round_.finished) < len(tasks):
+            self._give(round_.pending)
             busy = [worker for worker in self._workers if worker.waiting]
             patience = max(0.0, min(worker.ends_at for worker in busy) - time.monotonic())
             ready = wait([worker.pipe for worker in busy], patience)
             for worker in busy:
                 if worker.pipe in ready:
-                    self._take(worker, finished)
+                    self._take(worker, round_)
                 elif time.monotonic() > worker.ends_at:
-                    deadline_s = worker.waiting[0][1].unit.deadline_s
-                    self._replace(worker, finished, f"longer than its deadline of {deadline_s:g} s")
-        return [finished[index] for index in range(len(tasks))]
+                    self._late(worker, round_)
+        return [round_.finished[index] for index in range(len(tasks))]
 
     def _give(self, pending: deque[tuple[int, Task]]) -> None:
         for worker in self._workers:
@@ -92,26 +114,45 @@ class ProcessExecutor:
         worker.since = time.monotonic()
         worker.pipe.send([task for _, task in worker.waiting])
 
-    def _take(self, worker: _Worker, finished: dict[int, Finished]) -> None:
+    def _take(self, worker: _Worker, round_: _Round) -> None:
         try:
-            answer: Finished | MeshError = worker.pipe.recv()
+            answer: _Answer | MeshError = worker.pipe.recv()
         except (EOFError, OSError):
-            worker.process.join(1.0)
-            self._replace(worker, finished, f"its process ended with code {worker.process.exitcode}")
+            self._died(worker, round_)
             return
         if isinstance(answer, MeshError):
             self._abandon()
             raise answer
         index, _ = worker.waiting.popleft()
-        finished[index] = answer
-        worker.since = time.monotonic()
+        round_.finished[index] = answer.finished
+        worker.since, worker.cpu_s = time.monotonic(), answer.cpu_s
 
-    def _replace(self, worker: _Worker, finished: dict[int, Finished], reason: str) -> None:
+    def _died(self, worker: _Worker, round_: _Round) -> None:
+        """Try once more what a process died at, by itself: of tasks given together any may have been it."""
+        cpu_s = _end(worker, patience_s=_GRACE_S)
+        blamed, _ = worker.waiting[0]
+        if blamed in round_.fatal:
+            self._fail(worker, round_, f"its process ended with code {worker.process.exitcode}", cpu_s)
+        else:
+            round_.fatal.add(blamed)
+            while len(worker.waiting) > 1:
+                round_.pending.appendleft(worker.waiting.pop())
+        self._renew(worker)
+
+    def _late(self, worker: _Worker, round_: _Round) -> None:
+        deadline_s = worker.waiting[0][1].unit.deadline_s
+        self._fail(worker, round_, f"longer than its deadline of {deadline_s:g} s", _end(worker))
+        self._renew(worker)
+
+    def _fail(self, worker: _Worker, round_: _Round, reason: str, cpu_s: float) -> None:
+        """Settle what a process was at as failed."""
         index, _ = worker.waiting.popleft()
-        finished[index] = Finished("failed", reason, None, time.monotonic() - worker.since, is_transient=True)
-        _end(worker)
+        seconds, spent = time.monotonic() - worker.since, max(0.0, cpu_s - worker.cpu_s)
+        round_.finished[index] = Finished("failed", reason, None, seconds, spent, is_transient=True)
+
+    def _renew(self, worker: _Worker) -> None:
         fresh = self._start()
-        worker.process, worker.pipe = fresh.process, fresh.pipe
+        worker.process, worker.pipe, worker.cpu_s = fresh.process, fresh.pipe, 0.0
         if worker.waiting:
             self._send(worker)
 
@@ -146,22 +187,40 @@ def _by_unit(tasks: Sequence[Task]) -> deque[tuple[int, Task]]:
     return deque(chain.from_iterable(groups.values()))
 
 
-def _end(worker: _Worker) -> None:
+def _end(worker: _Worker, *, patience_s: float = 0.0) -> float:
+    """End a process, unless it ends by itself in time; return all CPU time that it took, in seconds."""
+    before = _cpu_of_ended_s()
+    worker.process.join(patience_s)
     worker.process.kill()
     worker.process.join()
     worker.pipe.close()
+    return _cpu_of_ended_s() - before
+
+
+def _cpu_of_ended_s() -> float:
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ended.ru_utime + ended.ru_stime
 
 
 def _work(pipe: Connection) -> None:
     """Answer lists of tasks, one answer per task, until the other end closes."""
     sys.stdout = sys.stderr  # what units print is nobody's output
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             tasks: list[Task] = pipe.recv()
         except EOFError:
             return
         try:
-            for finished in execute_all(tasks):
-                pipe.send(finished)
+            for finished in execute_all(tasks, time.process_time):
+                pipe.send(_Answer(finished, time.process_time()))
         except MeshError as error:
             pipe.send(error)
+
+
+def _end_with_parent() -> None:
+    """End at once when nobody is left to answer to: what a unit is at goes on for nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -10,14 +10,12 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar
 
-from prometheus_client import CollectorRegistry
-
 from skymesh.bus.bus import Partition
-from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.bus.kafka.group import Group, Membership
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.errors import (
@@ -29,6 +27,7 @@ from skymesh.errors import (
 )
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
+from skymesh.runtime.joining import Joinable, OwnGroup
 from skymesh.runtime.live import LiveMesh, live_mesh
 from skymesh.runtime.loop import TierLoop
 from skymesh.runtime.outlet import Outlet
@@ -38,7 +37,7 @@ from skymesh.settings.environment import from_environment
 from skymesh.settings.service import ServiceSettings
 from skymesh.telemetry.health import Health, HealthServer
 from skymesh.telemetry.logs import configure_logs, forward_libraries, get_log
-from skymesh.telemetry.mesh_metrics import MeshMetrics
+from skymesh.telemetry.mesh_metrics import MeshMetrics, new_registry
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.2, 10.0
 _LOOK_EVERY_S = 15.0
@@ -60,6 +59,8 @@ class Reading:
         Where its parcels go.
     batch_records
         Most records in a batch, where the service's settings allow more.
+    source
+        Opens the survey's cluster that is read instead of the mesh's own.
     close
         Lets go of what the tier holds, in the end.
     """
@@ -68,6 +69,7 @@ class Reading:
     topics: tuple[str, ...] = ()
     outlets: Mapping[str, Outlet] = field(default_factory=dict)
     batch_records: int = sys.maxsize
+    source: Callable[[], AbstractAsyncContextManager[Joinable]] | None = None
     close: Callable[[], None] = lambda: None
 
 
@@ -92,7 +94,7 @@ def serve(name: str, kind: type[S], build: Callable[[LiveMesh, S], Awaitable[Seq
         settings = from_environment(kind)
         configure_logs(settings.log_level)
         forward_libraries()
-        return _Service(name, settings, lambda mesh: build(mesh, settings)).run()
+        return _Service(settings.tier_of(name), settings, lambda mesh: build(mesh, settings)).run()
     except MeshError as error:
         return _told(error)
 
@@ -109,7 +111,7 @@ class _Service:
         self._build = build
         self._main = MainThread()
         self._health = Health(("group", "store"))
-        self._registry = CollectorRegistry()
+        self._registry = new_registry()
         self._metrics = MeshMetrics(name, self._registry)
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
@@ -186,8 +188,8 @@ class _Service:
     async def _read(self, mesh: LiveMesh, reading: Reading) -> None:
         """Be a member of the tier's group, and again after it was lost, until told to stop."""
         context, tier, settings = mesh.context, reading.tier, self._settings
-        topics = reading.topics or (context.topic(tier.reads),)
-        jobs = StoredJobs(mesh.store)
+        own = OwnGroup(mesh.bus, context.group(tier.name), reading.topics or (context.topic(tier.reads),))
+        jobs = StoredJobs(mesh.store, self._main)
 
         async def work(partition: Partition) -> None:
             loop = TierLoop(
@@ -209,18 +211,22 @@ class _Service:
         membership = Membership(instance=settings.instance, session_s=settings.session_s)
         pause_s = _FIRST_PAUSE_S
         while not self._stop.is_set():
-            group = mesh.bus.group(context.group(tier.name), topics, work, membership)
-            looking = asyncio.create_task(self._look(mesh.bus, group))
             try:
-                await group.run(self._stop, grace_s=settings.grace_s)
+                async with reading.source() if reading.source else contextlib.nullcontext(own) as cluster:
+                    await self._join(cluster, cluster.group(work, membership))
             except BrokerUnavailableError as error:
                 self._health.unmet("group", str(error))
                 self._metrics.retried(error)
                 get_log().warning("joining the group again", tier=tier.name, problem=str(error))
                 await self._pause(pause_s)
                 pause_s = min(2 * pause_s, _MOST_PAUSE_S)
-            finally:
-                looking.cancel()
+
+    async def _join(self, cluster: Joinable, group: Group) -> None:
+        looking = asyncio.create_task(self._look(cluster, group))
+        try:
+            await group.run(self._stop, grace_s=self._settings.grace_s)
+        finally:
+            looking.cancel()
 
     async def _repeat(self, loop: TierLoop) -> None:
         """Handle batches until told to stop; while a service is away, try the same batch again and again."""
@@ -245,7 +251,7 @@ class _Service:
                 pause_s = _FIRST_PAUSE_S
             self._health.beat()
 
-    async def _look(self, bus: KafkaBus, group: Group) -> None:
+    async def _look(self, cluster: Joinable, group: Group) -> None:
         """Say again and again how far this process is behind, and live on where it has no partition."""
         seen: set[int] = set()
         while True:
@@ -260,12 +266,12 @@ class _Service:
                 self._metrics.released(number)
             seen = set(partitions)
             for number, partition in partitions.items():
-                expires_in_s = await self._expires_in_s(bus, partition) if partition.waiting else None
+                expires_in_s = await self._expires_in_s(cluster, partition) if partition.waiting else None
                 self._metrics.lagging(number, partition.waiting, expires_in_s=expires_in_s)
 
-    async def _expires_in_s(self, bus: KafkaBus, partition: KafkaPartition) -> float | None:
+    async def _expires_in_s(self, cluster: Joinable, partition: KafkaPartition) -> float | None:
         """Return in how many seconds the oldest unread record may be gone, and warn if that is soon."""
-        at_ms = await bus.expiry_ms(partition.group, partition.topic, partition.number)
+        at_ms = await cluster.expiry_ms(partition)
         if at_ms is None:
             return None
         left_s = at_ms / 1000 - time.time()

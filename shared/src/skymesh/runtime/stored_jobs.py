@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from skymesh.errors import InvariantError, JobError, SettingsError
@@ -13,6 +12,7 @@ from skymesh.jobs.spec import JobSpec
 from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import JobRecord, Run, UnitRecord
+from skymesh.runtime.compute import Compute, compute_here
 from skymesh.store.store import Store
 
 
@@ -23,10 +23,13 @@ class StoredJobs:
     ----------
     store
         Where `deploy` stored it.
+    compute
+        Where plans are made: units are imported and their sources parsed, which wants one thread alone.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, compute: Compute = compute_here) -> None:
         self._store = store
+        self._compute = compute
         self._known: dict[Digest, Deployed] = {}
 
     async def load(self, run: Digest) -> Deployed:
@@ -48,8 +51,7 @@ class StoredJobs:
         record = None if run is None else await self._store.get(JobRecord, id=run.job)
         if run is None or record is None:
             raise InvariantError("is at work and not in the store", where=text_id("run", run_id))
-        # Units are imported and catalogues opened: that may take seconds.
-        plan = await asyncio.to_thread(_planned, record)
+        plan = await self._compute(_planned, record)
         changed = await changed_units(self._store, (ref for ref, _ in plan.units()))
         if changed:
             raise SettingsError(

@@ -9,12 +9,18 @@ RESULTS = "results"
 INTENTS = "intents"
 PROVENANCE = "provenance"
 DEAD_LETTERS = "dead-letters"
+SOURCES = "sources"
 
 LIVE = "live"
 """Whose the topics are that all runs of a live mesh share."""
 
 OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE, DEAD_LETTERS)
 """Records between the tiers of an embedded run, and what they set aside."""
+
+
+def states_of(pool: str) -> str:
+    """Return the name of the records that the T2 of a pool reads; empty for the one that serves no pool."""
+    return f"{STATES}-{pool}" if pool else STATES
 
 
 def survey_record(survey: str) -> str:

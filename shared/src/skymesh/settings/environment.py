@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings
@@ -13,8 +13,17 @@ from skymesh.errors import SettingsError
 S = TypeVar("S", bound=BaseSettings)
 
 
-def from_environment(kind: type[S]) -> S:
+def from_environment(kind: type[S], *, prefix: str | None = None, **given: Any) -> S:
     """Return the settings of a class as the environment says them.
+
+    Parameters
+    ----------
+    kind
+        The class.
+    prefix
+        How the names of its variables begin, if not as usual.
+    given
+        What is not looked for.
 
     Raises
     ------
@@ -22,12 +31,15 @@ def from_environment(kind: type[S]) -> S:
         If a value does not fit; the line names the variable, and never tells its value.
     """
     try:
-        return kind()
+        return kind(**given) if prefix is None else kind(_env_prefix=prefix, **given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        prefix, name = kind.model_config.get("env_prefix", ""), "".join(map(str, first["loc"][:1]))
-        # A field that has a variable of another name says so itself.
-        variable = name if name.isupper() else f"{prefix}{name}".upper()
+        usual, name = kind.model_config.get("env_prefix", ""), "".join(map(str, first["loc"][:1]))
+        # A field that has a variable of another name says so itself; under another prefix it is the prefix.
+        if prefix is not None and (name.isupper() or name in given):
+            variable = prefix.rstrip("_")
+        else:
+            variable = name if name.isupper() else f"{prefix or usual}{name}".upper()
         raise SettingsError(first["msg"].removeprefix("Value error, "), where=variable) from None
 
 

@@ -51,3 +51,7 @@ class ServiceSettings(BaseSettings):
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
     expiry_warning_s: Annotated[float, Field(ge=0.0)] = 24 * 3600.0
     record_bytes: Annotated[int, Field(ge=1024)] = RECORD_BYTES
+
+    def tier_of(self, service: str) -> str:
+        """Return the name of the tier that a service is with these settings."""
+        return service

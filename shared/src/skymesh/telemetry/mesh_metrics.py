@@ -30,6 +30,11 @@ _TAI_MINUS_UTC_S = 37.0
 """Since 2017. Before that it was less, but what was observed then is a replay."""
 
 
+def new_registry() -> CollectorRegistry:
+    """Return a registry for the metrics of one service."""
+    return CollectorRegistry()
+
+
 class MeshMetrics:
     """The metrics of one service.
 
@@ -37,7 +42,7 @@ class MeshMetrics:
     counted once whatever crashed before, `committed`, `journaled` with the outcome's journal, `buried`
     with its dead letters and `delayed` with the times that its records carry. A batch that is tried again
     calls `retried`; the group calls `assigned` and `released`; whoever looks at offsets calls `lagging`,
-    the deliverer `held`, and whoever runs units `computed`. A batch costs tens of microseconds, however
+    the deliverer `held`. A batch costs tens of microseconds, however
     many records it has.
 
     Parameters
@@ -120,6 +125,8 @@ class MeshMetrics:
             else:
                 self._executions[*who, word].inc(number)
         self._unit_seconds[who].inc(entry.seconds)
+        if cpu_s := sum(line.cpu_s for line in entry.lines):
+            self._unit_cpu_seconds[entry.tier, who[2]].inc(cpu_s)
 
     def _count_alerts(self, entry: JournalEntry) -> None:
         """Count what a tier did for the log; what it says for each run again would count several times."""
@@ -198,10 +205,6 @@ class MeshMetrics:
     def retried(self, error: TransientError) -> None:
         """Count a batch that is tried again."""
         self._retries[self._tier, error.code].inc()
-
-    def computed(self, unit: str, cpu_s: float) -> None:
-        """Count the CPU time of an execution, in the process that ran it."""
-        self._unit_cpu_seconds[self._tier, unit].inc(cpu_s)
 
 
 def _with_codes(counter: Counter, tier: str, root: type[MeshError]) -> Counters:

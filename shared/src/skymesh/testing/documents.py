@@ -263,7 +263,7 @@ def one_of_each() -> list[Document]:
         Product(RUN, "table.csv", REF.code, 2**40, ("a", "b")), ResourceRecord(JOB, "catalogue", "/stars/é"),
         DeadLetter(
             LOG, "skymesh.live.accepted.v1/2", 7, "poison", "ValueError: é", b"\x00\xff" * 20, "t1", 2,
-            Original("skymesh.live.accepted.v1", 2, 7, STOCKS[0]), "builtins.ValueError", "T1", JOB,
+            Original("skymesh.live.accepted.v1", 2, 7, b"\xff key"), "builtins.ValueError", "T1", JOB,
         ),
         Redrive(LOG, "skymesh.live.accepted.v1/2", 7, "t1", 3, "2026-01-01T00:00:00+00:00"),
         intent(0), receipt(0), marker(0), Blob(JOB, b"\xc1\x00" * 9), arrival(1).alert,

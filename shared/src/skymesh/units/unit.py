@@ -112,6 +112,11 @@ class Analyser(Unit):
     A unit that is quicker on many states at once also writes `run_many`.
     """
 
+    pool: ClassVar[str] = ""
+    """The pool of T2 workers that runs it in a live mesh: ``heavy``, ``gpu`` or any other name of lower-case
+    letters, digits and ``-``. Empty: the workers that serve no pool. A job may say otherwise for an instance.
+    What it computes, and under which ids, does not depend on it."""
+
     rtol: ClassVar[float | None] = None
     """How far a second computation may be off, relative, and still count as the same; None: not at all."""
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 
@@ -32,12 +32,14 @@ class KafkaBus:
 
     Attributes
     ----------
+    connection
+        What it holds of Kafka.
     topics
         The topics: to make, check and describe them.
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self.connection = connection
         self._publisher: Publisher | None = None
         self._publishing = asyncio.Lock()
         self.topics = connection.topics
@@ -59,7 +61,7 @@ class KafkaBus:
         """Let go of all connections."""
         if self._publisher is not None:
             await self._publisher.stop()
-        await self._connection.close()
+        await self.connection.close()
 
     async def create(self, topic: str, *, partitions: int = 1, is_kept: bool = True) -> None:
         """Make a topic; nothing happens if it is there. One that is not kept forgets after a week."""
@@ -71,15 +73,15 @@ class KafkaBus:
 
     async def first(self, topic: str, partition: int) -> int:
         """Return the offset of the first record that is still there."""
-        return await self._connection.offsets.first(await self._place(topic, partition))
+        return await self.connection.offsets.first(await self._place(topic, partition))
 
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset that the next record gets; of open transactions, that of their first record."""
-        return await self._connection.offsets.end(await self._place(topic, partition))
+        return await self.connection.offsets.end(await self._place(topic, partition))
 
     async def committed(self, group: str, topic: str, partition: int) -> int:
         """Return the offset from which a group reads on; 0 before its first commit."""
-        return await self._connection.offsets.committed(group, await self._place(topic, partition)) or 0
+        return await self.connection.offsets.committed(group, await self._place(topic, partition)) or 0
 
     async def waiting(self, group: str, topic: str, partition: int) -> int:
         """Return how many records a group has not committed yet.
@@ -87,28 +89,25 @@ class KafkaBus:
         They are read and counted: between two offsets lie markers of transactions, nobody knows how many.
         A member of the group knows the same of its own partitions at no cost: `KafkaPartition.waiting`.
         """
-        first = await self._connection.offsets.start(group, await self._place(topic, partition))
+        offsets, place = self.connection.offsets, await self._place(topic, partition)
+        committed = await offsets.committed(group, place)
+        first = await offsets.first(place) if committed is None else committed
         return sum([len(records) async for records in self.iter_from(topic, partition, first)])
 
-    async def expiry_ms(self, group: str, topic: str, partition: int) -> int | None:
-        """Return the Unix time in ms at which the oldest record that a group has not read may be gone.
+    async def expiry_ms(self, partition: KafkaPartition) -> int | None:
+        """Return the Unix time in ms at which the oldest record that is not committed may be gone.
 
-        None if it has read all, or the topic keeps its records for ever.
+        None if there is none at hand, or the topic keeps its records for ever.
         """
-        kept_ms = await self.topics.retention_ms(topic)
-        if kept_ms is None:
-            return None
-        first = await self._connection.offsets.start(group, await self._place(topic, partition))
-        async with aclosing(self.iter_from(topic, partition, first)) as parts:
-            async for records in parts:
-                return records[0].time_ms + kept_ms
-        return None
+        oldest_ms = partition.oldest_ms
+        kept_ms = None if oldest_ms is None else await self.topics.retention_ms(partition.topic)
+        return None if oldest_ms is None or kept_ms is None else oldest_ms + kept_ms
 
     @asynccontextmanager
     async def open(self, group: str, topic: str, partition: int) -> AsyncIterator[KafkaPartition]:
         """Take a partition for a group, alone and without joining it: whoever had it is fenced."""
         place = await self._place(topic, partition)
-        async with taken(self._connection, group, place) as it:
+        async with taken(self.connection, group, place) as it:
             yield it
 
     def group(
@@ -119,7 +118,7 @@ class KafkaBus:
         membership: Membership | None = None,
     ) -> Group:
         """Return this process's part in a group that shares out the partitions of topics; see `Group`."""
-        return Group(self._connection, group, topics, work, membership or Membership())
+        return Group(self.connection, group, topics, work, membership or Membership())
 
     async def publish(self, outputs: Sequence[Outgoing]) -> None:
         """Publish records, all or none.
@@ -141,10 +140,10 @@ class KafkaBus:
     async def iter_from(self, topic: str, partition: int, first: int) -> AsyncGenerator[tuple[Received, ...]]:
         """Yield the records from an offset to the end as it is now, for no group, part by part."""
         place = await self._place(topic, partition)
-        end = await self._connection.offsets.end(place)
+        end = await self.connection.offsets.end(place)
         if first >= end:
             return
-        async with self._connection.cluster.consuming() as consumer:
+        async with self.connection.cluster.consuming() as consumer:
             consumer.assign([place])
             consumer.seek(place, first)
             while await consumer.position(place) < end:
@@ -154,7 +153,7 @@ class KafkaBus:
 
     async def _new_publisher(self) -> Publisher:
         name = f"publish-{uuid.uuid4()}"
-        publisher = Publisher(self._connection.cluster, self.topics, name, timeout_s=_PUBLISH_S)
+        publisher = Publisher(self.connection.cluster, self.topics, name, timeout_s=_PUBLISH_S)
         await publisher.start()
         return publisher
 

@@ -25,6 +25,11 @@ _TOO_LARGE = (kafka_errors.MessageSizeTooLargeError, kafka_errors.RecordTooLarge
 _MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[MeshError], str], ...] = (
     (_REFUSED, SettingsError, "Kafka refuses the credentials or the way they are given"),
     (_FORBIDDEN, SettingsError, "Kafka does not permit this to the user"),
+    (
+        (kafka_errors.InvalidSessionTimeoutError,),
+        SettingsError,
+        "Kafka does not permit a session of this length (group.min.session.timeout.ms and …max…)",
+    ),
     (_TOO_LARGE, InvariantError, "a record is larger than the topic takes"),
     (
         (kafka_errors.OffsetOutOfRangeError,),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,9 +12,10 @@ from typing import Any
 
 from skymesh.bus.kafka.client import PATIENCE_S, close
 from skymesh.bus.kafka.connection import Connection
-from skymesh.bus.kafka.member import Member, Work
+from skymesh.bus.kafka.member import Member, Taking, Work
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.reader import AHEAD_BYTES
+from skymesh.bus.kafka.taking import take
 from skymesh.errors import MeshError
 
 
@@ -29,7 +31,7 @@ class Membership:
     session_s
         After how long a silence the others get its partitions, in seconds.
     heartbeat_s
-        How often it tells that it is alive, in seconds; well below the session.
+        How often it tells that it is alive, in seconds; at least three times in a session.
     ahead_bytes
         How much of each partition is fetched ahead at most, in bytes.
     """
@@ -59,6 +61,8 @@ class Group:
         What to do with a partition.
     membership
         How it is a member.
+    taking
+        How it takes a partition; None: as one of the cluster, where its offsets are committed too.
     """
 
     def __init__(
@@ -68,12 +72,14 @@ class Group:
         topics: Sequence[str] | re.Pattern[str],
         work: Work,
         membership: Membership,
+        taking: Taking | None = None,
     ) -> None:
         self.name = name
         self._connection = connection
         self._topics = topics
         self._work = work
         self._membership = membership
+        self._taking = taking or functools.partial(take, connection)
         self._member: Member | None = None
 
     @property
@@ -103,7 +109,7 @@ class Group:
         """
         consumer = self._connection.cluster.consumer(**self._options())
         member = Member(
-            self._connection, self.name, self._work, consumer,
+            self.name, self._work, consumer, self._taking,
             transaction_s=self._membership.session_s / 2, ahead_bytes=self._membership.ahead_bytes,
         )  # fmt: skip
         going = [asyncio.ensure_future(each) for each in (self._go(member), stop.wait())]
@@ -148,11 +154,12 @@ class Group:
                     await task
 
     def _options(self) -> dict[str, Any]:
+        membership = self._membership
         return {
             "group_id": self.name,
-            "group_instance_id": self._membership.instance or None,
-            "session_timeout_ms": round(self._membership.session_s * 1000),
-            "heartbeat_interval_ms": round(self._membership.heartbeat_s * 1000),
+            "group_instance_id": membership.instance or None,
+            "session_timeout_ms": round(membership.session_s * 1000),
+            "heartbeat_interval_ms": round(min(membership.heartbeat_s, membership.session_s / 3) * 1000),
         }
 
 

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 
-from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.reader import Reader
-from skymesh.bus.kafka.taking import take
 
 Work = Callable[[KafkaPartition], Awaitable[None]]
 """What is done with a partition for as long as this member has it; it is cancelled when it goes."""
+Taking = Callable[[str, TopicPartition, AIOKafkaConsumer, Reader], Awaitable[KafkaPartition]]
+"""Takes a partition for a group: see `skymesh.bus.kafka.taking.take`."""
 
 
 class Member(ConsumerRebalanceListener):
@@ -25,8 +25,6 @@ class Member(ConsumerRebalanceListener):
 
     Parameters
     ----------
-    connection
-        The cluster.
     group
         The group.
     work
@@ -37,6 +35,8 @@ class Member(ConsumerRebalanceListener):
         How long transactions that are open may take to their end when partitions go, in seconds.
     ahead_bytes
         How much of each partition is fetched ahead at most, in bytes.
+    taking
+        How a partition is taken.
 
     Attributes
     ----------
@@ -50,10 +50,10 @@ class Member(ConsumerRebalanceListener):
 
     def __init__(
         self,
-        connection: Connection,
         group: str,
         work: Work,
         consumer: AIOKafkaConsumer,
+        taking: Taking,
         *,
         transaction_s: float,
         ahead_bytes: int,
@@ -62,7 +62,7 @@ class Member(ConsumerRebalanceListener):
         self.reader = Reader(consumer, ahead_bytes=ahead_bytes)
         self.partitions: dict[TopicPartition, KafkaPartition] = {}
         self.failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._connection = connection
+        self._taking = taking
         self._group = group
         self._work = work
         self._transaction_s = transaction_s
@@ -116,7 +116,7 @@ class Member(ConsumerRebalanceListener):
 
     async def _own(self, place: TopicPartition) -> None:
         try:
-            partition = await take(self._connection, self._group, place, self.consumer, self.reader)
+            partition = await self._taking(self._group, place, self.consumer, self.reader)
             self.partitions[place] = partition
             await self._work(partition)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the membership

@@ -8,9 +8,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.errors import CoordinatorLoadInProgressError, for_code
 
-from skymesh.bus.kafka.client import patiently
-from skymesh.bus.kafka.protocol import UNSTABLE_OFFSET_COMMIT, StableOffsets
-from skymesh.errors import InvariantError
+from skymesh.bus.kafka.client import PATIENCE_S, patiently
+from skymesh.bus.kafka.protocol import UNSTABLE_OFFSET_COMMIT, CommittedOffset
+from skymesh.errors import BrokerUnavailableError, InvariantError
 
 _SETTLE_S = 2.0
 _PAUSE_S = 0.02
@@ -37,10 +37,13 @@ class Offsets:
     async def committed(self, group: str, place: TopicPartition) -> int | None:
         """Return the offset that a group has committed; None before its first commit.
 
-        A commit that has ended counts, also where the broker has not written it down yet.
+        The end of a transaction is written down some ms after it was asked for: an open one is waited for
+        a little; one that goes on does not count.
         """
-        offset = await patiently(lambda: self._stable(group, place), where=group)
-        return None if offset < 0 else offset
+        try:
+            return await self._committed_offset(group, place, patience_s=_SETTLE_S)
+        except BrokerUnavailableError:
+            return await self._committed_offset(group, place, is_stable=False)
 
     async def first(self, place: TopicPartition) -> int:
         """Return the offset of the first record that is still there."""
@@ -56,41 +59,80 @@ class Offsets:
         loop = asyncio.get_running_loop()
         latest = loop.time() + _SETTLE_S
         while True:
-            stable = (await patiently(lambda: self._committed.end_offsets([place]), where=place.topic))[place]
+            stable = await self._stable_end(place)
             highest = (await patiently(lambda: self._all.end_offsets([place]), where=place.topic))[place]
             if stable >= highest or loop.time() > latest:
-                return int(stable)
+                return stable
             await asyncio.sleep(_PAUSE_S)
+
+    async def settled_end(self, place: TopicPartition, *, limit_s: float) -> int:
+        """Return the offset behind the last record there is now, once all transactions before it have ended.
+
+        Raises
+        ------
+        BrokerUnavailableError
+            If one goes on for longer than `limit_s` seconds.
+        """
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + limit_s
+        highest = (await patiently(lambda: self._all.end_offsets([place]), where=place.topic))[place]
+        while await self._stable_end(place) < highest:
+            if loop.time() > latest:
+                raise BrokerUnavailableError("a transaction does not come to its end", where=place.topic)
+            await asyncio.sleep(_PAUSE_S)
+        return int(highest)
 
     async def start(self, group: str, place: TopicPartition) -> int:
         """Return the offset at which a group goes on: the committed one, else the first there is.
+
+        Whoever may commit for it must be fenced: then nothing is open that could still change it.
 
         Raises
         ------
         InvariantError
             If the committed one is not in the topic: nothing is ever skipped in silence.
         """
-        offset = await self.committed(group, place)
+        return await self.resume(group, await self._committed_offset(group, place), place)
+
+    async def resume(self, reader: str, offset: int | None, place: TopicPartition) -> int:
+        """Return the offset at which a reader goes on that was at `offset`, or nowhere.
+
+        Raises
+        ------
+        InvariantError
+            If that is not in the topic: nothing is ever skipped in silence.
+        """
         first = await self.first(place)
         where = f"{place.topic}[{place.partition}]"
         if offset is None:
             return first
         if offset < first:
-            gone = f"{group} has not read offsets {offset} to {first - 1}, and they are gone"
+            gone = f"{reader} has not read offsets {offset} to {first - 1}, and they are gone"
             raise InvariantError(gone, where=where)
         end = await self.end(place)
         if offset > end:
-            anew = f"{group} is at {offset}, behind its end {end}: it was made anew"
+            anew = f"{reader} is at {offset}, behind its end {end}: it was made anew"
             raise InvariantError(anew, where=where)
         return offset
 
-    async def _stable(self, group: str, place: TopicPartition) -> int:
-        coordinator = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
-        answer = await self._client.send(coordinator, StableOffsets(group, place.topic, place.partition))
-        _check(answer.error_code)
-        ((_, ((_, offset, _, _, code, _),), _),) = answer.topics
-        _check(code)
-        return int(offset)
+    async def _stable_end(self, place: TopicPartition) -> int:
+        found = await patiently(lambda: self._committed.end_offsets([place]), where=place.topic)
+        return int(found[place])
+
+    async def _committed_offset(
+        self, group: str, place: TopicPartition, *, is_stable: bool = True, patience_s: float = PATIENCE_S
+    ) -> int | None:
+        async def ask() -> int:
+            coordinator = await self._client.coordinator_lookup(CoordinationType.GROUP, group)
+            request = CommittedOffset(group, place.topic, place.partition, is_stable=is_stable)
+            answer = await self._client.send(coordinator, request)
+            _check(answer.error_code)
+            ((_, ((_, offset, _, _, code, _),), _),) = answer.topics
+            _check(code)
+            return int(offset)
+
+        offset = await patiently(ask, where=group, patience_s=patience_s)
+        return None if offset < 0 else offset
 
 
 def _check(code: int) -> None:

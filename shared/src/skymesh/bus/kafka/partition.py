@@ -51,6 +51,11 @@ class KafkaPartition:
         """How many records are not committed; 0 as soon as all are, whatever markers lie behind them."""
         return self._feed.waiting
 
+    @property
+    def oldest_ms(self) -> int | None:
+        """Unix time in ms of the oldest record that is not committed; None if none was read yet."""
+        return self._feed.oldest_ms
+
     async def read(self, *, limit: int, max_bytes: int) -> Slice:
         """Return the records behind the group's offset."""
         loop = asyncio.get_running_loop()
@@ -102,9 +107,12 @@ class KafkaPartition:
         await self._publisher.stop()
 
     async def _commit(self, end: int, outputs: Sequence[Outgoing]) -> None:
-        await self._publisher.publish(outputs, group=self.group, offsets={self._feed.place: end})
+        await self._publish(outputs, end)
         self._offset = end
         self._feed.forget(end)
+
+    async def _publish(self, outputs: Sequence[Outgoing], end: int) -> None:
+        await self._publisher.publish(outputs, group=self.group, offsets={self._feed.place: end})
 
     def _patience_s(self, records: Sequence[Received]) -> float:
         if records:

@@ -84,13 +84,13 @@ class OffsetFetchRequestV7(RequestStruct):
     )
 
 
-class StableOffsets(Request[OffsetFetchRequestV7]):
-    """Asks a group's coordinator for a committed offset that no open transaction may still change."""
+class CommittedOffset(Request[OffsetFetchRequestV7]):
+    """Asks a group's coordinator for a committed offset; if need be for one that nothing open may change."""
 
     API_KEY: ClassVar[int] = 9
 
-    def __init__(self, group: str, topic: str, partition: int) -> None:
-        self._asked: tuple[Any, ...] = (group, [(topic, [partition], {})], True, {})
+    def __init__(self, group: str, topic: str, partition: int, *, is_stable: bool) -> None:
+        self._asked: tuple[Any, ...] = (group, [(topic, [partition], {})], is_stable, {})
 
     def build(self, request_struct_class: type[OffsetFetchRequestV7]) -> OffsetFetchRequestV7:
         """Return the request as it is sent."""

@@ -13,14 +13,14 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerClosed
 from aiokafka.partitioner import murmur2
 
-from skymesh.bus.bus import Outgoing
+from skymesh.bus.bus import Outgoing, key_bytes
 from skymesh.bus.kafka.client import Cluster
 from skymesh.bus.kafka.errors import mesh_error
 from skymesh.bus.kafka.topics import Topics
 from skymesh.errors import BrokerUnavailableError, InvariantError
 
 _STOP_S = 5.0
-_OF_TIMEOUT = 0.75
+_OF_TIMEOUT = 0.5
 """We give up before the broker does: it does not end a transaction that we still believe in."""
 
 
@@ -28,11 +28,6 @@ _OF_TIMEOUT = 0.75
 def partition_of(key: str, count: int) -> int:
     """Return the partition of a key among `count`, as every client of Kafka computes it."""
     return int((murmur2(key_bytes(key)) & 0x7FFFFFFF) % count)
-
-
-def key_bytes(key: str) -> bytes:
-    """Return the bytes of a key, also of one that was no text when it was read."""
-    return key.encode(errors="surrogateescape")
 
 
 class Publisher:

@@ -13,7 +13,7 @@ from aiokafka.errors import (
     OffsetOutOfRangeError,
 )
 
-from skymesh.bus.bus import Received
+from skymesh.bus.bus import Received, key_text
 from skymesh.bus.kafka.errors import mesh_error
 from skymesh.errors import MeshError
 
@@ -50,6 +50,11 @@ class Feed:
     def size(self) -> int:
         """How many bytes it holds."""
         return self._bytes
+
+    @property
+    def oldest_ms(self) -> int | None:
+        """Unix time in ms of the first record it holds."""
+        return self._records[0].time_ms if self._records else None
 
     @property
     def is_at_end(self) -> bool:
@@ -191,7 +196,7 @@ def received(record: ConsumerRecord) -> Received:
     """Return a record as the mesh has it; a key that is no text keeps its bytes as lone surrogates."""
     return Received(
         record.offset,
-        (record.key or b"").decode(errors="surrogateescape"),
+        key_text(record.key or b""),
         record.value or b"",
         tuple((name, value or b"") for name, value in record.headers),
         record.timestamp,

@@ -164,7 +164,7 @@ class Connection:
         return min((node for node in nodes if node.is_up), key=lambda node: str(node.host_id), default=None)
 
     async def prepare(self, statement: str, consistency: Consistency) -> Any:
-        """Return a prepared statement of the keyspace.
+        """Return a prepared statement; its ``{keyspace}`` is that of the address.
 
         Raises
         ------
@@ -172,7 +172,8 @@ class Connection:
             If no node answers.
         """
         with mesh_errors(str(self.address)):
-            prepared = await asyncio.to_thread(self.session.prepare, statement)
+            named = statement.replace("{keyspace}", self.address.keyspace)
+            prepared = await asyncio.to_thread(self.session.prepare, named)
         prepared.consistency_level = getattr(ConsistencyLevel, consistency)
         # Whatever is written is a function of its key: to try again does no harm.
         prepared.is_idempotent = True

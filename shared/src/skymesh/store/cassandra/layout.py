@@ -100,7 +100,7 @@ class Layout:
         """The statement that writes a row at a timestamp, its last value."""
         marks = ", ".join("?" * (len(self.columns) + 1))
         columns = f"{_names(self.columns)}, body"
-        return f"INSERT INTO {self.table.name} ({columns}) VALUES ({marks}) USING TIMESTAMP ?"
+        return f"INSERT INTO {{keyspace}}.{self.table.name} ({columns}) VALUES ({marks}) USING TIMESTAMP ?"
 
     def select_many(self, *, until: str = "") -> str:
         """Return the statement that reads the rows of several partitions, alike in all but their last column.
@@ -113,7 +113,7 @@ class Layout:
         *same, last = self.partition
         where = [f"{_quoted(name)} = ?" for name in same] + [f"{_quoted(last)} IN ?"]
         where += [f"{_quoted(until)} <= ?"] if until else []
-        return f"SELECT {_quoted(last)}, body FROM {self.table.name} WHERE {' AND '.join(where)}"
+        return f"SELECT {_quoted(last)}, body FROM {{keyspace}}.{self.table.name} WHERE {' AND '.join(where)}"
 
     def select(self, known: Collection[str], *, what: str = "", in_ranges: bool = False) -> str:
         """Return the statement that reads the rows with the values of some columns, wherever they are.
@@ -131,7 +131,8 @@ class Layout:
         token = f"token({_names(self.partition)})"
         where += [f"{token} > ?", f"{token} <= ?"] if in_ranges else []
         condition = f" WHERE {' AND '.join(where)} ALLOW FILTERING" if where else ""
-        return f"SELECT {what or _names(self.table.key) + ', body'} FROM {self.table.name}{condition}"
+        columns = what or _names(self.table.key) + ", body"
+        return f"SELECT {columns} FROM {{keyspace}}.{self.table.name}{condition}"
 
 
 def layout_of(kind: type[Any]) -> Layout:

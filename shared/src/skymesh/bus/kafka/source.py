@@ -1,0 +1,155 @@
+"""Somebody else's cluster, which the mesh reads exactly once although no transaction spans both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from skymesh.bus.bus import Outgoing
+from skymesh.bus.kafka.client import patiently
+from skymesh.bus.kafka.connection import Connection
+from skymesh.bus.kafka.group import Group, Membership
+from skymesh.bus.kafka.member import Work
+from skymesh.bus.kafka.partition import KafkaPartition
+from skymesh.bus.kafka.publisher import Publisher, partition_of
+from skymesh.bus.kafka.reader import Feed, Reader, received
+from skymesh.bus.kafka.taking import TRANSACTION_S
+from skymesh.errors import BrokerUnavailableError, SettingsError
+from skymesh.settings.kafka import KafkaSettings
+
+_SETTLED_S = 1.5 * TRANSACTION_S
+"""How long transactions of others may stand before what was written last of a partition, in seconds."""
+_TURN_MS = 500
+
+
+class Source:
+    """A cluster of a survey. Make it with `open`.
+
+    The partitions of its topics are shared out among the members of a group there, as those of the mesh
+    are. But a transaction knows one cluster: so the offset up to which a partition was read is published
+    to a compacted topic of the mesh, in the transaction of what was made of it, and nothing is committed
+    in the survey's cluster. Whoever takes a partition fences the one before by the producer in the mesh,
+    then asks for that offset. Of a topic that was never read, the first record is the first there is.
+
+    Parameters
+    ----------
+    name
+        The survey.
+    there
+        Its cluster.
+    mesh
+        The mesh's own cluster.
+    offsets_topic
+        The compacted topic of the mesh.
+    """
+
+    def __init__(self, name: str, there: Connection, mesh: Connection, offsets_topic: str) -> None:
+        self._name = name
+        self._there = there
+        self._mesh = mesh
+        self._offsets_topic = offsets_topic
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, name: str, settings: KafkaSettings, mesh: Connection, offsets_topic: str
+    ) -> AsyncIterator[Source]:
+        """Connect to a survey's cluster for a while.
+
+        Raises
+        ------
+        SettingsError
+            If it refuses the credentials, or a file of the settings cannot be read.
+        BrokerUnavailableError
+            If no server answers.
+        """
+        there = await Connection.to(settings)
+        try:
+            yield cls(name, there, mesh, offsets_topic)
+        finally:
+            await there.close()
+
+    def group(self, group: str, topics: re.Pattern[str], work: Work, membership: Membership) -> Group:
+        """Return this process's part in a group of the survey's cluster; see `Group`."""
+        return Group(self._there, group, topics, work, membership, self._take)
+
+    async def expiry_ms(self, partition: KafkaPartition) -> int | None:
+        """Return the Unix time in ms at which the oldest record that was not read yet may be gone.
+
+        None if nobody knows: nothing waits, or the cluster does not tell how long it keeps its records.
+        """
+        if partition.oldest_ms is None:
+            return None
+        try:
+            kept_ms = await self._there.topics.retention_ms(partition.topic.rpartition("/")[2])
+        except SettingsError:
+            return None
+        return None if kept_ms is None else partition.oldest_ms + kept_ms
+
+    async def _take(
+        self, group: str, place: TopicPartition, consumer: AIOKafkaConsumer, reader: Reader
+    ) -> KafkaPartition:
+        """Take a partition: see `skymesh.bus.kafka.taking.take` for the order and why."""
+        key = f"{self._name}/{place.topic}/{place.partition}"
+        id_of_the_place = f"{self._offsets_topic}-{key}"
+        cluster, topics = self._mesh.cluster, self._mesh.topics
+        publisher = Publisher(cluster, topics, id_of_the_place, timeout_s=TRANSACTION_S)
+        await publisher.start()
+        try:
+            offset = await self._there.offsets.resume(self._name, await self._read_up_to(key), place)
+        except BaseException:
+            await publisher.stop()
+            raise
+        if place not in consumer.assignment():
+            await publisher.stop()
+            raise BrokerUnavailableError("the partition went to another member", where=key)
+        feed = reader.attach(place, offset)
+        return _SourcePartition(group, reader, feed, publisher, key, self._offsets_topic)
+
+    async def _read_up_to(self, key: str) -> int | None:
+        """Return the offset up to which a partition was read; None if it never was.
+
+        What stands behind a transaction that is open may not be read yet, so none may be: else the offset
+        would be an older one, and what was published already would be published again.
+        """
+        count = (await self._mesh.topics.counts([self._offsets_topic]))[self._offsets_topic]
+        place = TopicPartition(self._offsets_topic, partition_of(key, count))
+        end = await self._mesh.offsets.settled_end(place, limit_s=_SETTLED_S)
+        offset = None
+        async with self._mesh.cluster.consuming() as consumer:
+            consumer.assign([place])
+            consumer.seek(place, await self._mesh.offsets.first(place))
+            while await consumer.position(place) < end:
+                turn = await patiently(
+                    lambda: consumer.getmany(timeout_ms=_TURN_MS), where=self._offsets_topic
+                )
+                for record in map(received, turn.get(place, ())):
+                    offset = int(record.value) if record.key == key else offset
+        return offset
+
+
+class _SourcePartition(KafkaPartition):
+    """A partition of a survey's cluster. Its topic bears the survey's name before its own.
+
+    Parameters
+    ----------
+    group, reader, feed, publisher
+        As of every partition; the publisher is the mesh's.
+    key, offsets_topic
+        Under which key of which topic its offset is published.
+    """
+
+    def __init__(
+        self, group: str, reader: Reader, feed: Feed, publisher: Publisher, key: str, offsets_topic: str
+    ) -> None:
+        super().__init__(group, reader, feed, publisher)
+        self.topic = key.rpartition("/")[0]
+        self._key = key
+        self._offsets_topic = offsets_topic
+
+    async def _publish(self, outputs: Sequence[Outgoing], end: int) -> None:
+        offset = Outgoing(self._offsets_topic, self._key, b"%d" % end)
+        await self._publisher.publish([*outputs, offset])

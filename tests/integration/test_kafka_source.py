@@ -1,0 +1,227 @@
+"""Reading a survey's own cluster: every record once in the mesh, though no transaction spans both."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from skymesh.bus.bus import Outgoing
+from skymesh.bus.kafka.publisher import Publisher
+from skymesh.bus.kafka.topics import Topic
+from skymesh.errors import BrokerUnavailableError, InvariantError
+from support.kafka_mesh import connected
+from support.source_member import MEMBERSHIP, copying, opened
+
+LIMIT_S = 60
+FOUND_S = 30
+SOON_S = 5
+POLL_S = 0.1
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+
+
+class Survey:
+    """Daily topics of a survey, and what the mesh has of them."""
+
+    def __init__(self, address, bus):
+        space = uuid.uuid4().hex[:12]
+        self.address = address
+        self.bus = bus
+        self.pattern = re.compile(rf"{space}_\d{{8}}_programid1$")
+        self.space, self.target, self.offsets = space, f"{space}.target", f"{space}.offsets"
+
+    async def make(self):
+        await self.bus.topics.create([Topic(self.offsets, is_compacted=True), Topic(self.target)])
+
+    async def night(self, day, count, *, partitions=2):
+        """Publish a night's alerts to a topic of its own, without keys."""
+        topic = f"{self.space}_{day}_programid1"
+        await self.bus.create(topic, partitions=partitions)
+        await self.more(topic, 0, count, partitions=partitions)
+        return topic
+
+    async def more(self, topic, first, count, *, partitions=2):
+        outputs = [
+            Outgoing(topic, "", f"{topic} {n}".encode(), n % partitions) for n in range(first, first + count)
+        ]
+        await self.bus.publish(outputs)
+
+    async def copied(self):
+        """Return the values that are in the mesh, as a reader of committed records sees them."""
+        return [r.value.decode() async for part in self.bus.iter_from(self.target, 0, 0) for r in part]
+
+    async def wait(self, count):
+        async with asyncio.timeout(LIMIT_S):
+            while len(copied := await self.copied()) < count:  # noqa: ASYNC110 - it is the broker that changes
+                await asyncio.sleep(POLL_S)
+        return copied
+
+    @asynccontextmanager
+    async def reading(self, group="group", **more):
+        """Be a member of the survey's group, and copy."""
+        stop = asyncio.Event()
+        async with opened(self.address, self.bus, self.offsets) as source:
+            member = source.group(
+                f"{self.space}.{group}", self.pattern, copying(self.target, stop=stop, **more), MEMBERSHIP
+            )
+            running = asyncio.ensure_future(member.run(stop))
+            try:
+                yield running
+            finally:
+                stop.set()
+                with suppress(BrokerUnavailableError):
+                    await running
+
+
+def on_survey(address, work):
+    async def run():
+        async with connected(address) as bus:
+            survey = Survey(address, bus)
+            await survey.make()
+            return await work(survey)
+
+    return asyncio.run(run())
+
+
+def expected(*nights):
+    return sorted(f"{topic} {n}" for topic, count in nights for n in range(count))
+
+
+def test_a_topic_is_read_from_its_beginning_and_on_from_where_it_was_left(kafka_address):
+    async def work(survey):
+        topic = await survey.night("20260101", 100)
+        async with survey.reading():
+            await survey.wait(100)
+        await survey.more(topic, 100, 40)
+        async with survey.reading():
+            copied = await survey.wait(140)
+        committed = [await survey.bus.committed(f"{survey.space}.group", topic, n) for n in range(2)]
+        return topic, copied, committed
+
+    topic, copied, committed = on_survey(kafka_address, work)
+    assert sorted(copied) == expected((topic, 140))
+    assert committed == [0, 0]
+
+
+def test_a_new_topic_is_found_in_time_and_read_from_its_beginning(kafka_address):
+    async def work(survey):
+        first = await survey.night("20260101", 30)
+        await survey.night("notthis", 30)
+        async with survey.reading():
+            await survey.wait(30)
+            second = await survey.night("20260102", 50)
+            start = time.monotonic()
+            copied = await survey.wait(80)
+        return first, second, copied, time.monotonic() - start
+
+    first, second, copied, seconds = on_survey(kafka_address, work)
+    assert sorted(copied) == expected((first, 30), (second, 50))
+    assert seconds < FOUND_S
+
+
+def test_whoever_takes_a_partition_fences_the_one_before(kafka_address):
+    async def work(survey):
+        topic = await survey.night("20260101", 10, partitions=1)
+        read, go = asyncio.Event(), asyncio.Event()
+        told = []
+
+        async def slow(partition):
+            first = await partition.read(limit=4, max_bytes=1 << 20)
+            await partition.commit(first, [Outgoing(survey.target, "", r.value) for r in first.records])
+            late = await partition.read(limit=4, max_bytes=1 << 20)
+            read.set()
+            await go.wait()
+            with pytest.raises(BrokerUnavailableError):
+                await partition.commit(late, [Outgoing(survey.target, "", b"twice") for _ in late.records])
+            told.append(late.first)
+
+        stop = asyncio.Event()
+        async with opened(survey.address, survey.bus, survey.offsets) as source:
+            zombie = source.group(f"{survey.space}.old", survey.pattern, slow, MEMBERSHIP)
+            running = asyncio.ensure_future(zombie.run(stop))
+            await asyncio.wait_for(read.wait(), LIMIT_S)
+            # Of another group, so that only fencing tells the first one that it is no longer alone.
+            async with survey.reading("new"):
+                await survey.wait(10)
+                go.set()
+                async with asyncio.timeout(LIMIT_S):
+                    while not told:  # noqa: ASYNC110 - likewise
+                        await asyncio.sleep(POLL_S)
+                copied = await survey.copied()
+            stop.set()
+            await running
+        return topic, copied, told
+
+    topic, copied, told = on_survey(kafka_address, work)
+    assert sorted(copied) == expected((topic, 10))
+    assert told == [4]
+
+
+def test_an_offset_behind_an_open_transaction_is_waited_for(kafka_address):
+    async def work(survey):
+        topic = await survey.night("20260101", 5, partitions=1)
+        connection = survey.bus.connection
+        other = Publisher(connection.cluster, connection.topics, f"{survey.space}-other", timeout_s=50)
+        await other.start()
+        async with survey.reading():
+            await survey.wait(5)
+            await other._producer.begin_transaction()
+            await (await other._producer.send(survey.offsets, b"7", b"ztf/another/0"))
+            # From here on whatever is said of offsets stands behind a transaction that is open.
+            await survey.more(topic, 5, 5, partitions=1)
+            await survey.wait(10)
+        ending = asyncio.get_running_loop().call_later(
+            SOON_S, lambda: asyncio.ensure_future(other._producer.commit_transaction())
+        )
+        async with survey.reading():
+            await survey.more(topic, 10, 1, partitions=1)
+            async with asyncio.timeout(LIMIT_S):
+                while f"{topic} 10" not in (copied := await survey.copied()):  # noqa: ASYNC110 - likewise
+                    await asyncio.sleep(POLL_S)
+        ending.cancel()
+        await other.stop()
+        return topic, copied
+
+    topic, copied = on_survey(kafka_address, work)
+    assert sorted(copied) == expected((topic, 11))
+
+
+def test_records_that_are_gone_unread_are_an_error_and_nothing_is_skipped(kafka_address):
+    async def work(survey):
+        topic = await survey.night("20260101", 10, partitions=1)
+        await survey.bus.publish([Outgoing(survey.offsets, f"ztf/{topic}/0", b"99")])
+        with pytest.raises(InvariantError, match="ztf is at 99"):
+            async with survey.reading() as running:
+                await asyncio.wait([running], timeout=LIMIT_S)
+        return await survey.copied()
+
+    assert on_survey(kafka_address, work) == []
+
+
+@pytest.mark.slow
+def test_a_member_that_is_killed_again_and_again_loses_and_repeats_nothing(kafka_address):
+    async def work(survey):
+        nights = [(await survey.night(f"2026010{n}", 300), 300) for n in range(1, 4)]
+        arguments = (survey.address, f"{survey.space}.group", survey.pattern.pattern, survey.offsets)
+        command = [sys.executable, "-m", "support.source_member", *arguments, survey.target]
+        for _ in range(3):
+            process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, env=ENVIRONMENT)
+            async with asyncio.timeout(LIMIT_S):
+                for _ in range(4):
+                    await process.stdout.readline()
+            process.kill()
+            await process.wait()
+        async with survey.reading():
+            copied = await survey.wait(900)
+        return nights, copied
+
+    nights, copied = on_survey(kafka_address, work)
+    assert sorted(copied) == expected(*nights)
