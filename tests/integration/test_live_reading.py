@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+from skymesh_local.mesh import open_store
+from skymesh_local.reproduce import reproduce
+from skymesh_local.trace import trace
 from support import nights
 from support.live_loops import on_servers, servers
 from support.mesh import audit_store, channel, skymesh, write_job
@@ -89,17 +92,26 @@ def test_every_id_that_is_shown_can_be_traced_and_every_result_reproduced(mesh):
         shown["results"][-1]["id"], shown["reactions"][0]["id"], f"run:{mesh[2]['night']}",
         shown["results"][-1]["config"], shown["alerts"][0]["cutout"],
     ]  # fmt: skip
-    for id_ in ids:
-        assert told(mesh, "trace", id_)["id"] == id_
-    lineage = told(mesh, "trace", shown["results"][-1]["id"])
-    packets = [
-        packet for state in lineage["states"] for point in state["points"] for packet in point["packets"]
-    ]
+    results = [result["id"] for result in shown["results"]]
+
+    async def read():
+        async with open_store(mesh[0]) as store:
+            traced = [await trace(store, id_, "") for id_ in ids]
+            return traced, [await reproduce(store, id_) for id_ in results]
+
+    traced, again = asyncio.run(read())
+    assert [one["id"] for one in traced] == ids
+    assert [one.is_equal for one in again] == [True] * len(results)
+
+
+def test_a_result_is_traced_back_to_the_messages_that_it_comes_from(mesh):
+    result = told(mesh, "show", STOCK)["results"][-1]["id"]
+    points = [point for state in told(mesh, "trace", result)["states"] for point in state["points"]]
+    packets = [packet["packet"] for point in points for packet in point["packets"]]
     assert packets
-    assert all("survey-ztf.v1/" in packet["packet"] for packet in packets)
-    for result in shown["results"][:2]:
-        done = skymesh("reproduce", result["id"], "--store", mesh[0])
-        assert (done.returncode, done.stdout) == (0, f"{result['id']} is the same: {result['outcome']}\n")
+    assert all("survey-ztf.v1/" in packet for packet in packets)
+    done = skymesh("reproduce", result, "--store", mesh[0])
+    assert (done.returncode, done.stdout) == (0, f"{result} is the same: ok\n")
 
 
 @pytest.mark.parametrize("name", ["night", "other"])
