@@ -131,7 +131,7 @@ async def in_file(path, *, partitions=3):
     context = context_of(epoch, "live")
     if await store.get(Epoch, log=epoch.log) is None:
         await store.write([epoch])
-        for topic in mesh_topics(context, partitions):
+        for topic in mesh_topics(context, partitions, ()):
             await bus.create(topic.name, partitions=partitions)
         begin = wire.encode(Genesis(epoch.log, epoch.number))
         log = context.topic(ALERTS)
