@@ -279,14 +279,14 @@ def test_rule_5_a_member_that_is_fenced_ends_and_may_join_again_at_once(on_pair)
                     ends.append(error)
 
         task = asyncio.ensure_future(run_again_and_again())
-        for _ in range(3):
+        for turn in range(3):
             await until(lambda: _are(bool(member.partitions)))
             had = len(ends)
             async with pair.open() as intruder:
                 read = await intruder.read(limit=10, max_bytes=ENOUGH)
                 with suppress(BrokerUnavailableError):
                     await intruder.commit(read, pair.outputs(read))
-                await pair.bus.publish([Outgoing(pair.source, "k", b"%d" % (400 + had))])
+                await pair.bus.publish([Outgoing(pair.source, "k", b"%d" % (400 + turn))])
             await until(lambda had=had: _are(len(ends) > had))
         await pair.wait_until_done()
         stop.set()

@@ -127,6 +127,7 @@ class LiveMesh:
         }
         self.environment = {**with_path(), **self.own}
         self.services: list[Service] = []
+        self.runs: list[str] = []
         self._started = 0
 
     def __enter__(self):
@@ -173,11 +174,16 @@ class LiveMesh:
 
     def deploy(self, job):
         """Deploy a job; return the id of its run."""
-        return re.search(r"run:([0-9a-f]{32})", self.run("deploy", job))[1]
+        run = re.search(r"run:([0-9a-f]{32})", self.run("deploy", job))[1]
+        self.runs.append(run)
+        return run
 
     def wait_drained(self, limit_s=DRAINED_S):
         """Wait until nothing is in flight any more."""
-        wait_until(lambda: self.audit(is_checked=False)["inflight"] == 0, "all is through", limit_s)
+        for run in self.runs:
+            wait_until(
+                lambda run=run: self.audit(run, is_checked=False)["inflight"] == 0, "all is through", limit_s
+            )
 
     def audit(self, run="", *, is_checked=True, is_final=False):
         """Return what an audit says; a hole fails, unless told not to look."""

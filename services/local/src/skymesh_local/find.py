@@ -23,9 +23,7 @@ async def find_run(store: Store, name: str) -> Run:
     runs = [run async for run in store.scan(Run)]
     wanted = name.removeprefix("run:")
     found = [
-        run
-        for run in runs
-        if not name or run.id.hex().startswith(wanted) or name in {run.name, run.job_name}
+        run for run in runs if not name or run.id.hex().startswith(wanted) or name in {run.name, run.job_name}
     ]
     if len(found) == 1:
         return found[0]
