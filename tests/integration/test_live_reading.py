@@ -152,24 +152,6 @@ def test_audits_while_the_tiers_work_find_no_hole(mesh):
     assert found[-1].packets["accepted"] == found[0].packets["accepted"]
 
 
-MISTAKES = {
-    "postgres://localhost/store": "sqlite:PATH or cassandra://host:port/keyspace",
-    "cassandra://": "cassandra",
-    "cassandra://localhost": "cassandra",
-    "sqlite:": "sqlite:PATH or cassandra://host:port/keyspace",
-    "": "--store",
-}
-
-
-@pytest.mark.parametrize("url", MISTAKES)
-@pytest.mark.parametrize("command", ["audit", "show", "trace", "reproduce"])
-def test_an_address_that_is_none_is_told_in_one_line(mesh, command, url):
-    arguments = {"audit": (), "show": (STOCK,), "trace": ("run:00",), "reproduce": ("result:00",)}[command]
-    done = skymesh(command, *arguments, "--store", url)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert MISTAKES[url] in done.stderr
-
-
 def test_a_keyspace_that_is_no_store_and_servers_that_are_away_are_told_in_one_line(mesh, monkeypatch):
     server = mesh[0].rpartition("/")[0]
     done = skymesh("show", STOCK, "--store", f"{server}/nobody_made_this")

@@ -159,7 +159,7 @@ def servers(kafka, cassandra, *, partitions=2):
     name = f"t{uuid.uuid4().hex[:12]}"
     own = {
         "SKYMESH_KAFKA": kafka, "SKYMESH_STORE": f"cassandra://{cassandra}/{name}",
-        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions),
+        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions), "SKYMESH_STORE_TIMEOUT_S": "60",
     }  # fmt: skip
     before = dict(os.environ)
     os.environ.update(own)
