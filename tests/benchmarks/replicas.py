@@ -124,6 +124,16 @@ def _write_objects(
         yield path.stat().st_size
 
 
+def containers(originals: list[Original], numbers: Iterable[int], *, has_cutouts: bool) -> Iterator[bytes]:
+    """Yield the first packet of objects, each as the survey sends it."""
+    stamps = {} if has_cutouts else dict.fromkeys(("cutoutScience", "cutoutTemplate", "cutoutDifference"))
+    for number in numbers:
+        original = originals[number % len(originals)]
+        out = io.BytesIO()
+        fastavro.writer(out, original.schema, [next(packets(original, number)) | stamps])
+        yield out.getvalue()
+
+
 def packets(original: Original, number: int) -> Iterator[dict[str, Any]]:
     """Yield the packets of an object, night by night.
 

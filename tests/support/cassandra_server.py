@@ -77,6 +77,16 @@ class CassandraServer(JvmServer):
         """Write its configuration and begin with no data."""
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(parents=True)
+        self._write_configuration()
+
+    def restart(self, settings: Mapping[str, object]) -> None:
+        """Stop it, and start it on the same data with other further settings."""
+        self.stop()
+        self._settings = settings
+        self._write_configuration()
+        self.start()
+
+    def _write_configuration(self) -> None:
         settings = {n: v for n, v in {**self._own_settings(), **self._settings}.items() if v is not None}
         # Every JSON text is YAML.
         (self.home / "cassandra.yaml").write_text(json.dumps(settings))
@@ -98,6 +108,8 @@ class CassandraServer(JvmServer):
             "cassandra.ring_delay_ms": 1000,
             "cassandra.skip_wait_for_gossip_to_settle": 0,
             "cassandra.superuser_setup_delay_ms": 0,
+            # Look at the disk often: tests of a full one wait for it.
+            "cassandra.disk_usage.monitor_interval_ms": 500,
             # Do not flush with each change of the schema: tests make and empty many tables.
             "cassandra.unsafesystem": str(self._settings is not DURABLE).lower(),
         }

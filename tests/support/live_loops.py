@@ -39,6 +39,7 @@ from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
 from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
+from support.cassandra_store import run_statements
 
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver.file", "provenance")
 SURVEY = survey_record("ztf")
@@ -85,10 +86,11 @@ class Loops:
                 for number in range(self.mesh.epoch.partitions)
             ]
             rounds = 0
-            while steps is None or rounds < steps:
-                if not sum([await loop.step() for loop in loops]):
-                    return
+            # All at once: a reader of a real topic waits a little for more before it finds nothing.
+            while sum(await asyncio.gather(*(_drained(loop, steps) for loop in loops))):
                 rounds += 1
+                if rounds == steps:
+                    return
 
     def _tiers(self):
         context = self.mesh.context
@@ -104,13 +106,21 @@ class Loops:
         partition = await opened.enter_async_context(taken)
         return TierLoop(
             partition, self.mesh.store, tier, context, self._jobs,
-            outlets=self._outlets, batch_records=batch_records,
+            outlets=self._outlets, batch_records=500 if isinstance(tier, Provenance) else batch_records,
         )  # fmt: skip
 
     async def audit(self, run, *, is_final=True):
         """Audit a run, named by anything that `find_run` takes."""
         found = await find_run(self.mesh.store, run)
         return await audit(OnServers(self.mesh), found, is_final=is_final)
+
+
+async def _drained(loop, steps):
+    """Let a loop work until it finds nothing, or for one batch; return how many records it handled."""
+    handled = await loop.step()
+    while steps is None and (count := await loop.step()):
+        handled += count
+    return handled
 
 
 @asynccontextmanager
@@ -122,7 +132,7 @@ async def in_file(path, *, partitions=3):
     context = context_of(epoch, "live")
     if await store.get(Epoch, log=epoch.log) is None:
         await store.write([epoch])
-        for topic in mesh_topics(context, partitions):
+        for topic in mesh_topics(context, partitions, ()):
             await bus.create(topic.name, partitions=partitions)
         begin = wire.encode(Genesis(epoch.log, epoch.number))
         log = context.topic(ALERTS)
@@ -149,7 +159,7 @@ def servers(kafka, cassandra, *, partitions=2):
     name = f"t{uuid.uuid4().hex[:12]}"
     own = {
         "SKYMESH_KAFKA": kafka, "SKYMESH_STORE": f"cassandra://{cassandra}/{name}",
-        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions),
+        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions), "SKYMESH_STORE_TIMEOUT_S": "60",
     }  # fmt: skip
     before = dict(os.environ)
     os.environ.update(own)
@@ -157,6 +167,8 @@ def servers(kafka, cassandra, *, partitions=2):
         asyncio.run(make_mesh(own["SKYMESH_STORE"]))
         yield own["SKYMESH_STORE"]
     finally:
+        # Each keyspace has dozens of tables, and a small server has no room for many.
+        run_statements(own["SKYMESH_STORE"], (f"DROP KEYSPACE IF EXISTS {name}",))
         os.environ.clear()
         os.environ.update(before)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 import subprocess
 import sys
@@ -28,6 +29,11 @@ def processes(request, monkeypatch):
 
 def tasks_of(*units):
     return [Task(bytes([number]) * 16, unit, Answer, {}) for number, unit in enumerate(units)]
+
+
+def told(*numbers):
+    unit = KilledByOne()
+    return [Task(bytes([number]) * 16, unit, Answer, {"number": number}) for number in numbers]
 
 
 def endings(executor, tasks):
@@ -63,14 +69,31 @@ def test_a_process_that_is_killed_loses_nothing(processes, tmp_path):
 
 
 def test_of_tasks_given_together_the_one_that_a_process_dies_of_is_found(processes):
-    unit = KilledByOne()
     numbers = [1, 2, 13, 4, 5]
-    tasks = [Task(bytes([n]) * 16, unit, Answer, {"number": n}) for n in numbers]
+    tasks = told(*numbers)
     expected = [("ok", "", {"number": n}) for n in numbers]
     expected[2] = ("failed", "its process ended with code 5", None)
     assert endings(processes, tasks) == expected
     (failed,) = [ended for ended in processes.run(tasks) if ended.outcome == "failed"]
     assert failed.is_transient
+
+
+def test_a_process_that_died_while_it_was_idle_loses_nothing(processes):
+    for worker in processes._workers:
+        worker.process.kill()
+        worker.process.join()
+    assert [content for *_, content in endings(processes, told(3, 4, 5))] == [
+        {"number": 3},
+        {"number": 4},
+        {"number": 5},
+    ]
+
+
+def test_no_answer_to_what_was_given_up_is_taken_for_that_to_something_else(processes):
+    cannot_travel = Task(bytes(16), KilledByOne(), Answer, {"number": lambda: 1})
+    with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
+        processes.run([*told(1), cannot_travel, *told(2)])
+    assert endings(processes, told(6, 7)) == [("ok", "", {"number": 6}), ("ok", "", {"number": 7})]
 
 
 @pytest.mark.parametrize("executor", [InProcessExecutor(), None], ids=["here", "processes"])

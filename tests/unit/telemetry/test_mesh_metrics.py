@@ -240,15 +240,15 @@ def test_replays_are_counted_apart_and_the_future_is_no_latency(registry, metric
 
 def test_lag_is_told_by_whoever_has_the_partition_and_expiry_while_there_is_any(registry, metrics):
     here, there = ({"tier": "t2", "partition": partition} for partition in ("0", "1"))
-    metrics.lagging(0, 7, expires_in_s=60.0)
-    metrics.lagging(1, 0, expires_in_s=None)
+    metrics.lagging("t2", "0", 7, expires_in_s=60.0)
+    metrics.lagging("t2", "1", 0, expires_in_s=None)
     assert registry.get_sample_value("skymesh_lag_records", here) == 7
     assert registry.get_sample_value("skymesh_lag_records", there) == 0
     assert registry.get_sample_value("skymesh_unread_expiry_seconds", here) == 60
     assert registry.get_sample_value("skymesh_unread_expiry_seconds", there) is None
-    metrics.lagging(0, 0, expires_in_s=None)
+    metrics.lagging("t2", "0", 0, expires_in_s=None)
     assert registry.get_sample_value("skymesh_unread_expiry_seconds", here) is None
-    metrics.released(0)
+    metrics.released("t2", "0")
     assert registry.get_sample_value("skymesh_lag_records", here) is None
 
 
@@ -267,8 +267,8 @@ def test_dead_letters_and_retries_begin_at_0_so_that_the_first_is_an_increase(re
 
 
 def test_group_and_held_reactions(registry, metrics):
-    metrics.assigned(3)
-    metrics.assigned(2)
+    metrics.assigned("t2", 3)
+    metrics.assigned("t2", 2)
     metrics.held("telescope", 2)
     metrics.held("telescope", 1)
     of_t2 = {"tier": "t2"}

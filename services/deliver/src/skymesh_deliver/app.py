@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+
 from skymesh.errors import SettingsError
+from skymesh.model.reaction import Held
 from skymesh.runtime.live import LiveMesh
 from skymesh.runtime.service import Reading, serve
+from skymesh.store.store import Store
+from skymesh.telemetry.mesh_metrics import MeshMetrics
 from skymesh_deliver.door import Door
 from skymesh_deliver.doors import doors
 from skymesh_deliver.outlets import WEBHOOK_BATCH_RECORDS, folder_outlet, webhook_outlet
@@ -23,8 +28,19 @@ async def _reading(mesh: LiveMesh, door: Door) -> Reading:
         raise SettingsError(f"there is no such topic for the outlet {door.target!r}", where=door.topic)
     if door.way == "webhook":
         webhook = webhook_outlet(mesh.store, mesh.context.log)
-        return Reading(tier, outlets={door.target: webhook}, batch_records=WEBHOOK_BATCH_RECORDS)
+        return Reading(
+            tier,
+            outlets={door.target: webhook},
+            batch_records=WEBHOOK_BATCH_RECORDS,
+            look=functools.partial(_count_held, mesh.store, door.target),
+        )
     return Reading(tier, outlets={} if door.is_transactional else {door.target: folder_outlet()})
+
+
+async def _count_held(store: Store, outlet: str, metrics: MeshMetrics) -> None:
+    """Tell how many reactions an outlet holds back."""
+    held = [row.status == "held" and row.target == outlet async for row in store.scan(Held)]
+    metrics.held(outlet, sum(held))
 
 
 def main() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -106,7 +107,9 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
     context = await mesh.context(run)
     readers = readers_of(job)
     journal = Journal(run, context, await _completed(mesh, context, readers))
-    journal.left = {reader: await _left(mesh, *place) for reader, place in _places(journal, readers)}
+    places = dict(_places(journal, readers))
+    counts = await asyncio.gather(*(_left(mesh, *place) for place in places.values()))
+    journal.left = dict(zip(places, counts, strict=True))
     journal.markers = await _markers(mesh, journal)
     entries = {entry.id: entry for entry in await unsunk(mesh, context)}
     entries |= {entry.id: entry async for entry in mesh.store.scan(JournalEntry, run=run.id)}
@@ -135,11 +138,12 @@ def readers_of(job: JobRecord | None) -> dict[str, str]:
 
 
 async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> dict[Reader, int]:
-    completed = {}
+    completed: dict[Reader, int] = {}
     for tier, record in reversed(readers.items()):
-        topic = context.topic(record)
-        for partition in range(await mesh.bus.partitions(topic)):
-            completed[tier, partition] = await mesh.bus.committed(context.group(tier), topic, partition)
+        topic, group = context.topic(record), context.group(tier)
+        partitions = range(await mesh.bus.partitions(topic))
+        offsets = await asyncio.gather(*(mesh.bus.committed(group, topic, number) for number in partitions))
+        completed |= {(tier, number): offset for number, offset in zip(partitions, offsets, strict=True)}
     return completed
 
 
@@ -164,13 +168,18 @@ async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]
 
 async def unsunk(mesh: Mesh, context: Context) -> list[JournalEntry]:
     """Return what the sink of the journal has not kept yet."""
+    partitions = range(await mesh.bus.partitions(context.topic(PROVENANCE)))
+    found = await asyncio.gather(*(_unsunk_of(mesh, context, number) for number in partitions))
+    return [entry for entries in found for entry in entries]
+
+
+async def _unsunk_of(mesh: Mesh, context: Context, partition: int) -> list[JournalEntry]:
     topic, entries = context.topic(PROVENANCE), []
-    for partition in range(await mesh.bus.partitions(topic)):
-        start = await mesh.bus.committed(context.group(PROVENANCE), topic, partition)
-        first = max(start, await mesh.bus.first(topic, partition))
-        async for records in mesh.bus.iter_from(topic, partition, first):
-            told = await resolved(mesh.store, records)
-            entries += [wire.decode(record.value, JournalEntry) for record in told]
+    start = await mesh.bus.committed(context.group(PROVENANCE), topic, partition)
+    first = max(start, await mesh.bus.first(topic, partition))
+    async for records in mesh.bus.iter_from(topic, partition, first):
+        told = await resolved(mesh.store, records)
+        entries += [wire.decode(record.value, JournalEntry) for record in told]
     return entries
 
 

@@ -86,23 +86,23 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
     TransientError
         If Kafka or the store does not answer.
     """
-    name = from_environment(MeshSettings).mesh
-    bus = await KafkaBus.connect(from_environment(KafkaSettings))
+    name, kafka = from_environment(MeshSettings).mesh, from_environment(KafkaSettings)
+    store = await open_store(store_url, from_environment(CassandraSettings))
     try:
-        store = await open_store(store_url, from_environment(CassandraSettings))
+        epoch = await newest_epoch(store)
+        if epoch is None:
+            raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
+        context = context_of(epoch, name)
+        pools = await deployed_pools(store, epoch)
+        bus = await KafkaBus.connect(kafka)
         try:
-            epoch = await newest_epoch(store)
-            if epoch is None:
-                raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
-            context = context_of(epoch, name)
-            pools = await deployed_pools(store, epoch)
             await bus.topics.check(mesh_topics(context, epoch.partitions, pools))
             await check_log(bus, context, epoch)
             yield LiveMesh(store, bus, epoch, name)
         finally:
-            await store.close()
+            await bus.close()
     finally:
-        await bus.close()
+        await store.close()
 
 
 async def newest_epoch(store: Store) -> Epoch | None:

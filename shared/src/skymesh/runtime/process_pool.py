@@ -17,6 +17,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from multiprocessing.connection import Connection, wait
@@ -88,17 +89,26 @@ class ProcessExecutor:
         while len(self._workers) < self._wanted:
             self._workers.append(self._start())
         round_ = _Round(_by_unit(tasks))
-        while len(round_.finished) < len(tasks):
-            self._give(round_.pending)
-            busy = [worker for worker in self._workers if worker.waiting]
-            patience = max(0.0, min(worker.ends_at for worker in busy) - time.monotonic())
-            ready = wait([worker.pipe for worker in busy], patience)
-            for worker in busy:
-                if worker.pipe in ready:
-                    self._take(worker, round_)
-                elif time.monotonic() > worker.ends_at:
-                    self._late(worker, round_)
+        try:
+            while len(round_.finished) < len(tasks):
+                self._turn(round_)
+        except BaseException:
+            # No answer to a task that is given up may be taken for that to another.
+            self.close()
+            raise
         return [round_.finished[index] for index in range(len(tasks))]
+
+    def _turn(self, round_: _Round) -> None:
+        """Give out what is pending, then wait for answers."""
+        self._give(round_.pending)
+        busy = [worker for worker in self._workers if worker.waiting]
+        patience = max(0.0, min(worker.ends_at for worker in busy) - time.monotonic())
+        ready = wait([worker.pipe for worker in busy], patience)
+        for worker in busy:
+            if worker.pipe in ready:
+                self._take(worker, round_)
+            elif time.monotonic() > worker.ends_at:
+                self._late(worker, round_)
 
     def _give(self, pending: deque[tuple[int, Task]]) -> None:
         for worker in self._workers:
@@ -112,7 +122,9 @@ class ProcessExecutor:
 
     def _send(self, worker: _Worker) -> None:
         worker.since = time.monotonic()
-        worker.pipe.send([task for _, task in worker.waiting])
+        # One that died meanwhile is found out when its answer is waited for.
+        with suppress(OSError):
+            worker.pipe.send([task for _, task in worker.waiting])
 
     def _take(self, worker: _Worker, round_: _Round) -> None:
         try:
@@ -121,7 +133,6 @@ class ProcessExecutor:
             self._died(worker, round_)
             return
         if isinstance(answer, MeshError):
-            self._abandon()
             raise answer
         index, _ = worker.waiting.popleft()
         round_.finished[index] = answer.finished
@@ -156,12 +167,6 @@ class ProcessExecutor:
         if worker.waiting:
             self._send(worker)
 
-    def _abandon(self) -> None:
-        """Replace every process, so that no answer to a task given up is taken for another's."""
-        for worker in self._workers:
-            _end(worker)
-        self._workers = [self._start() for _ in self._workers]
-
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs,), daemon=True)
@@ -173,7 +178,7 @@ class ProcessExecutor:
         return _Worker(process, ours)
 
     def close(self) -> None:
-        """End the processes."""
+        """End the processes; they are started again when there is more to run."""
         for worker in self._workers:
             _end(worker)
         self._workers = []

@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from skymesh.bus.bus import Partition
 from skymesh.bus.kafka.group import Group, Membership
-from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.errors import (
     BrokerUnavailableError,
     MeshError,
@@ -29,6 +28,7 @@ from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
 from skymesh.runtime.joining import Joinable, OwnGroup
 from skymesh.runtime.live import LiveMesh, live_mesh
+from skymesh.runtime.lookout import LOOK_EVERY_S, Look, Lookout, look_at_nothing
 from skymesh.runtime.loop import TierLoop
 from skymesh.runtime.outlet import Outlet
 from skymesh.runtime.stored_jobs import StoredJobs
@@ -40,7 +40,6 @@ from skymesh.telemetry.logs import configure_logs, forward_libraries, get_log
 from skymesh.telemetry.mesh_metrics import MeshMetrics, new_registry
 
 _FIRST_PAUSE_S, _MOST_PAUSE_S = 0.2, 10.0
-_LOOK_EVERY_S = 15.0
 # What a batch may take beyond its grace, for native code that hears no signal.
 _HARD_S = 5.0
 
@@ -59,6 +58,8 @@ class Reading:
         Where its parcels go.
     batch_records
         Most records in a batch, where the service's settings allow more.
+    look
+        Measures from time to time what else there is.
     source
         Opens the survey's cluster that is read instead of the mesh's own.
     close
@@ -70,6 +71,7 @@ class Reading:
     outlets: Mapping[str, Outlet] = field(default_factory=dict)
     batch_records: int = sys.maxsize
     source: Callable[[], AbstractAsyncContextManager[Joinable]] | None = None
+    look: Look = look_at_nothing
     close: Callable[[], None] = lambda: None
 
 
@@ -110,7 +112,7 @@ class _Service:
         self._settings = settings
         self._build = build
         self._main = MainThread()
-        self._health = Health(("group", "store"))
+        self._health = Health(("group", "store"), stale_after_s=settings.stale_s)
         self._registry = new_registry()
         self._metrics = MeshMetrics(name, self._registry)
         self._stop = asyncio.Event()
@@ -213,7 +215,7 @@ class _Service:
         while not self._stop.is_set():
             try:
                 async with reading.source() if reading.source else contextlib.nullcontext(own) as cluster:
-                    await self._join(cluster, cluster.group(work, membership))
+                    await self._join(reading, cluster, cluster.group(work, membership))
             except BrokerUnavailableError as error:
                 self._health.unmet("group", str(error))
                 self._metrics.retried(error)
@@ -221,8 +223,11 @@ class _Service:
                 await self._pause(pause_s)
                 pause_s = min(2 * pause_s, _MOST_PAUSE_S)
 
-    async def _join(self, cluster: Joinable, group: Group) -> None:
-        looking = asyncio.create_task(self._look(cluster, group))
+    async def _join(self, reading: Reading, cluster: Joinable, group: Group) -> None:
+        lookout = Lookout(
+            reading.tier.name, self._metrics, self._health, self._settings.expiry_warning_s, reading.look
+        )
+        looking = asyncio.create_task(lookout.watch(cluster, group))
         try:
             await group.run(self._stop, grace_s=self._settings.grace_s)
         finally:
@@ -251,46 +256,13 @@ class _Service:
                 pause_s = _FIRST_PAUSE_S
             self._health.beat()
 
-    async def _look(self, cluster: Joinable, group: Group) -> None:
-        """Say again and again how far this process is behind, and live on where it has no partition."""
-        seen: set[int] = set()
-        while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            partitions = {partition.number: partition for partition in group.partitions}
-            if not partitions:
-                self._health.met("group")
-                self._health.beat()
-            if partitions.keys() != seen:
-                self._metrics.assigned(len(partitions))
-            for number in seen - partitions.keys():
-                self._metrics.released(number)
-            seen = set(partitions)
-            for number, partition in partitions.items():
-                expires_in_s = await self._expires_in_s(cluster, partition) if partition.waiting else None
-                self._metrics.lagging(number, partition.waiting, expires_in_s=expires_in_s)
-
-    async def _expires_in_s(self, cluster: Joinable, partition: KafkaPartition) -> float | None:
-        """Return in how many seconds the oldest unread record may be gone, and warn if that is soon."""
-        at_ms = await cluster.expiry_ms(partition)
-        if at_ms is None:
-            return None
-        left_s = at_ms / 1000 - time.time()
-        if left_s < self._settings.expiry_warning_s:
-            get_log().warning(
-                "unread records expire soon",
-                topic=partition.topic,
-                partition=partition.number,
-                in_s=round(left_s),
-            )
-        return left_s
-
     async def _pause(self, seconds: float) -> None:
         """Wait, unless told to stop meanwhile; a long wait that somebody asked for is no stop."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._stop.is_set():
             self._health.beat()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left, _LOOK_EVERY_S)):
+                async with asyncio.timeout(min(left, LOOK_EVERY_S)):
                     await self._stop.wait()
 
 

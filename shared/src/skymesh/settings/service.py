@@ -33,6 +33,9 @@ class ServiceSettings(BaseSettings):
         Most records in a batch.
     batch_s
         How long a batch should take at most, in seconds: slower ones make the next smaller.
+    stale_s
+        Without progress for so long ``/live`` says that the service is stuck, in seconds: longer than any
+        batch lasts.
     expiry_warning_s
         Warn when the oldest unread record may be gone in less than this, in seconds.
     record_bytes
@@ -49,6 +52,7 @@ class ServiceSettings(BaseSettings):
     grace_s: Annotated[float, Field(gt=0.0)] = 20.0
     batch_records: Annotated[int, Field(ge=1, le=10_000)] = 500
     batch_s: Annotated[float, Field(gt=0.0)] = 5.0
+    stale_s: Annotated[float, Field(gt=0.0)] = 600.0
     expiry_warning_s: Annotated[float, Field(ge=0.0)] = 24 * 3600.0
     record_bytes: Annotated[int, Field(ge=1024)] = RECORD_BYTES
 

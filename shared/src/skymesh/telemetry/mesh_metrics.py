@@ -77,8 +77,8 @@ class MeshMetrics:
         self._dead_letters = _with_codes(metrics.DEAD_LETTERS.counter(registry), tier, PacketError)
         self._held = metrics.HELD_REACTIONS.gauge(registry)
         self._retries = _with_codes(metrics.RETRIES.counter(registry), tier, TransientError)
-        self._partitions = metrics.PARTITIONS.gauge(registry).labels(tier)
-        self._rebalances = metrics.REBALANCES.counter(registry).labels(tier)
+        self._partitions = metrics.PARTITIONS.gauge(registry)
+        self._rebalances = metrics.REBALANCES.counter(registry)
         metrics.BUILD.gauge(registry).labels(tier, version("skymesh"), platform.python_version()).set(1)
         ProcessCollector(registry=registry)
 
@@ -170,33 +170,33 @@ class MeshMetrics:
         self._from_observation.observe(np.maximum(age_s[is_live], 0))
         self._replayed.inc(len(age_s) - int(is_live.sum()))
 
-    def lagging(self, partition: int, records: int, *, expires_in_s: float | None) -> None:
+    def lagging(self, tier: str, partition: str, records: int, *, expires_in_s: float | None) -> None:
         """Say how far a partition is behind.
 
         Parameters
         ----------
-        partition
-            The partition.
+        tier, partition
+            Whose input: a service may have several, as the deliverers of each outlet.
         records
             Unread records, not offsets: below a transactional topic those never come to an end.
         expires_in_s
             Time until the oldest of them expires; None if none is unread, or none expires.
         """
-        self._lag.labels(self._tier, partition).set(records)
+        self._lag.labels(tier, partition).set(records)
         if expires_in_s is None:
-            self._expiry.remove(self._tier, partition)
+            self._expiry.remove(tier, partition)
         else:
-            self._expiry.labels(self._tier, partition).set(expires_in_s)
+            self._expiry.labels(tier, partition).set(expires_in_s)
 
-    def assigned(self, partitions: int) -> None:
+    def assigned(self, tier: str, partitions: int) -> None:
         """Say that the group gave this worker so many partitions."""
-        self._partitions.set(partitions)
-        self._rebalances.inc()
+        self._partitions.labels(tier).set(partitions)
+        self._rebalances.labels(tier).inc()
 
-    def released(self, partition: int) -> None:
+    def released(self, tier: str, partition: str) -> None:
         """Say nothing more of a partition: another worker does."""
-        self._lag.remove(self._tier, partition)
-        self._expiry.remove(self._tier, partition)
+        self._lag.remove(tier, partition)
+        self._expiry.remove(tier, partition)
 
     def held(self, outlet: str, reactions: int) -> None:
         """Say how many reactions an outlet holds back in all, whichever worker they came through."""

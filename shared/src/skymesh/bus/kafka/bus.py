@@ -24,7 +24,7 @@ from skymesh.errors import InvariantError
 from skymesh.settings.kafka import KafkaSettings
 
 _PUBLISH_S = 10.0
-_TURN_MS = 500
+_TURN_MS = 100
 
 
 class KafkaBus:

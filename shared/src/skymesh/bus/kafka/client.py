@@ -146,6 +146,11 @@ async def close(client: Client) -> None:
     except (KafkaError, TimeoutError):
         # There is nothing more to be done for it.
         return
+    except asyncio.CancelledError:
+        # One that is stopped as soon as it was started ends with the cancellation of its own tasks.
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], *, where: str, patience_s: float = PATIENCE_S) -> T:
