@@ -21,9 +21,9 @@ async def open_store(url):
     store = await open_at(url, CassandraSettings())
     delete = store.delete
 
-    async def noted(kind, partitions):
+    async def noted(kind, partitions, **more):
         _deleted_from.add(layout_of(kind).table.name)
-        await delete(kind, partitions)
+        await delete(kind, partitions, **more)
 
     store.delete = noted
     yield store

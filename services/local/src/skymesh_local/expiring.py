@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -13,19 +14,21 @@ from msgspec.structs import replace
 from skymesh.errors import SettingsError
 from skymesh.model.alert import Alert, Arrival, Cutouts
 from skymesh.model.execution import JournalEntry, Line
-from skymesh.model.ids import text_id
+from skymesh.model.ids import Digest, text_id
 from skymesh.model.retention import Expired, Gone
 from skymesh.model.run import Run
 from skymesh.provenance.journal import Journalist
 from skymesh.runtime.expired import expiries_of
+from skymesh.runtime.topics import ALERTS
 from skymesh.store.sorted_rows import SortedRows
 from skymesh.store.store import Store
 from skymesh.store.tables import TABLES, partition_of, table_of
 from skymesh_local.digests import run_digests
 from skymesh_local.expired import describe_expiry
 from skymesh_local.find import find_logs
+from skymesh_local.in_flight import find_in_flight
 from skymesh_local.mesh import Mesh
-from skymesh_local.retention import TIER, Asked, find_due, lowest_in_flight, why_not_ended
+from skymesh_local.retention import TIER, Asked, find_due, packets_in_flight, why_not_ended
 
 _BURST = 1000
 _STAMPS, _PACKET = 0, 1
@@ -48,7 +51,7 @@ async def expire_due(mesh: Mesh, asked: Asked, now: datetime, *, is_dry: bool) -
     due = await find_due(mesh, asked, now)
     told = []
     for each in due.expiries:
-        rows = await count_doomed(mesh.store, each) if is_dry else await carry_out(mesh, each)
+        rows = await count_doomed(mesh, each) if is_dry else await carry_out(mesh, each)
         told.append({**describe_expiry(each), "until": list(map(str, each.until)), "rows": rows})
     return {"dry_run": is_dry, "expired": told, "kept": due.kept}
 
@@ -77,15 +80,15 @@ async def carry_out(mesh: Mesh, due: Expired) -> dict[str, int]:
     await store.write([_entry(due)])
     if due.retention == "journal":
         await _note_ids(store, due)
-    counts = await _delete(store, due)
+    counts = await _delete(mesh, due)
     await store.write([replace(due, status="done")])
     return counts
 
 
-async def count_doomed(store: Store, due: Expired) -> dict[str, int]:
+async def count_doomed(mesh: Mesh, due: Expired) -> dict[str, int]:
     """Return how many rows would go, by table."""
     counts: Counter[str] = Counter()
-    async for kind, _ in _doomed(store, due):
+    async for kind, _ in _doomed(mesh, due):
         counts[table_of(kind).name] += 1
     return dict(counts)
 
@@ -97,8 +100,8 @@ async def _why_not(mesh: Mesh, due: Expired) -> str:
     runs = [run async for run in mesh.store.scan(Run, log=due.owner)]
     if not due.until:
         return next(filter(None, [await why_not_ended(mesh, run) for run in runs]), "")
-    lowest = await lowest_in_flight(mesh, await mesh.context(runs[0]), runs)
-    is_needed = any(due.covers(position) for position in lowest.values())
+    in_flight = await packets_in_flight(mesh, await mesh.context(runs[0]), runs)
+    is_needed = any(due.covers(position) for position in in_flight.lowest.values())
     return "alerts of that part of the log are in flight again" if is_needed else ""
 
 
@@ -125,42 +128,52 @@ async def _note_ids(store: Store, due: Expired) -> None:
     await store.write(ids)
 
 
-async def _delete(store: Store, due: Expired) -> dict[str, int]:
+async def _delete(mesh: Mesh, due: Expired) -> dict[str, int]:
+    # Noted before anything is looked at: what is written from now on is not known to be unneeded.
+    written_before_us = time.time_ns() // 1000
+    if due.before_utc:
+        before = datetime.fromisoformat(due.before_utc)
+        written_before_us = min(written_before_us, int(before.timestamp() * 1e6))
     counts: Counter[str] = Counter()
     burst: dict[Place, None] = {}
-    async for kind, place in _doomed(store, due):
+    async for kind, place in _doomed(mesh, due):
         counts[table_of(kind).name] += 1
         burst[kind, place] = None
         if len(burst) >= _BURST:
-            await _flush(store, burst)
-    await _flush(store, burst)
+            await _flush(mesh.store, burst, written_before_us)
+    await _flush(mesh.store, burst, written_before_us)
     return dict(counts)
 
 
-async def _flush(store: Store, burst: dict[Place, None]) -> None:
+async def _flush(store: Store, burst: dict[Place, None], written_before_us: int) -> None:
     by_kind: dict[type[Any], list[tuple[Any, ...]]] = {}
     for kind, place in burst:
         by_kind.setdefault(kind, []).append(place)
     for kind, places in by_kind.items():
-        await store.delete(kind, places)
+        await store.delete(kind, places, written_before_us=written_before_us)
     burst.clear()
 
 
-async def _doomed(store: Store, due: Expired) -> AsyncIterator[Place]:
+async def _doomed(mesh: Mesh, due: Expired) -> AsyncIterator[Place]:
     """Yield where each row lies that goes."""
     if due.retention == "packets":
-        async for place in _doomed_packets(store, due):
+        async for place in _doomed_packets(mesh, due):
             yield place
         return
+    store = mesh.store
     for kind in (kind for kind, table in TABLES.items() if table.retention == due.retention):
         async for document in store.scan(kind, run=due.owner):
             if not (isinstance(document, JournalEntry) and document.tier == TIER):
                 yield kind, partition_of(document)
 
 
-async def _doomed_packets(store: Store, due: Expired) -> AsyncIterator[Place]:
+async def _doomed_packets(mesh: Mesh, due: Expired) -> AsyncIterator[Place]:
     """Yield the packets and image stamps to which only arrivals lead that are covered."""
+    store = mesh.store
     with closing(SortedRows(3)) as rows:
+        for run in [run async for run in store.scan(Run, log=due.owner)][:1]:
+            coming = await find_in_flight(mesh, await mesh.context(run), {"t0": ALERTS})
+            rows.add(_row(_STAMPS, id_, _KEPT) for id_ in coming.stamps)
         for log in await find_logs(store):
             before = [known for known in await expiries_of(store, log) if known.status == "done"]
             if log == due.owner and not due.until:
@@ -180,5 +193,10 @@ async def _doomed_packets(store: Store, due: Expired) -> AsyncIterator[Place]:
 
 def _rows(alert: Alert, *, is_lost: bool) -> list[tuple[Any, ...]]:
     fate = _LOST if is_lost else _KEPT
-    ids = [(_PACKET, alert.record), *([(_STAMPS, alert.cutouts)] if alert.cutouts is not None else [])]
-    return [(number, id_, fate, bytes([fate, number]) + id_) for number, id_ in ids]
+    stamps = [] if alert.cutouts is None else [_row(_STAMPS, alert.cutouts, fate)]
+    return [_row(_PACKET, alert.record, fate), *stamps]
+
+
+def _row(number: int, id_: Digest, fate: int) -> tuple[Any, ...]:
+    """Return a row that comes before those of the same id that are lost, if it is kept."""
+    return number, id_, fate, bytes([fate, number]) + id_

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from skymesh.codecs import wire
+from skymesh.model.alert import Alert
 from skymesh.model.deployment import LogRecord, Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
@@ -35,10 +37,13 @@ class InFlight(NamedTuple):
         The runs whose records wait.
     lowest
         partition of the log → the smallest position of an alert that is not through T3.
+    stamps
+        Ids of the image stamps of alerts that T0 has not registered.
     """
 
     runs: frozenset[Digest]
     lowest: dict[int, Position]
+    stamps: frozenset[Digest]
 
 
 async def find_in_flight(mesh: Mesh, context: Context, readers: Mapping[str, str]) -> InFlight:
@@ -55,22 +60,31 @@ async def find_in_flight(mesh: Mesh, context: Context, readers: Mapping[str, str
     readers
         Tiers, each with the record that it reads.
     """
-    starts: dict[Reader, int] = {}
-    for tier, record in readers.items():
-        topic = context.topic(record)
-        for partition in range(await mesh.bus.partitions(topic)):
-            starts[tier, partition] = await mesh.bus.committed(context.group(tier), topic, partition)
+    starts = await _starts(mesh, context, readers)
     runs: set[Digest] = set()
+    stamps: set[Digest] = set()
     lowest: dict[int, Position] = {}
     for (tier, partition), start in starts.items():
         async for offset, record in _behind(mesh, context.topic(readers[tier]), partition, start):
             if isinstance(record, Intended) and f"{DELIVERERS}{record.target}" != tier:
                 continue
             runs |= runs_of(record)
+            stamps |= {record.cutouts} if isinstance(record, Alert) and record.cutouts is not None else set()
             place = context.at(partition, offset) if tier == "t0" else getattr(record, "position", None)
             if place is not None and not isinstance(record, Intended):
                 lowest[place.partition] = min(place, lowest.get(place.partition, place))
-    return InFlight(frozenset(runs), lowest)
+    return InFlight(frozenset(runs), lowest, frozenset(stamps))
+
+
+async def _starts(mesh: Mesh, context: Context, readers: Mapping[str, str]) -> dict[Reader, int]:
+    """Return how far every tier has come, in each partition of its input."""
+    starts: dict[Reader, int] = {}
+    for tier, record in readers.items():
+        topic, group = context.topic(record), context.group(tier)
+        partitions = range(await mesh.bus.partitions(topic))
+        offsets = await asyncio.gather(*(mesh.bus.committed(group, topic, number) for number in partitions))
+        starts |= {(tier, number): offset for number, offset in zip(partitions, offsets, strict=True)}
+    return starts
 
 
 async def _behind(mesh: Mesh, topic: str, partition: int, start: int) -> AsyncIterator[tuple[int, Any]]:

@@ -77,6 +77,8 @@ def expire(
         print(f"{each['of']}  {each['class']}{' would expire' if dry_run else ' expired'}: {rows}")
     for name, why in told["kept"].items():
         print(f"{name}  kept: {why}")
+    if not told["expired"]:
+        print("nothing else is old enough, or it has expired before" if told["kept"] else "nothing is due")
 
 
 def _time_of(text: str) -> datetime | None:

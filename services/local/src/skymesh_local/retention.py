@@ -22,7 +22,7 @@ from skymesh.store.store import Store
 from skymesh_local.audit_journal import DELIVERERS, readers_of
 from skymesh_local.find import find_run
 from skymesh_local.held import iter_held
-from skymesh_local.in_flight import find_in_flight
+from skymesh_local.in_flight import InFlight, find_in_flight
 from skymesh_local.mesh import Mesh
 
 TIER = "retention"
@@ -192,7 +192,9 @@ async def _add_log(mesh: Mesh, runs: list[Run], asked: Asked, now: datetime, due
         is_due = all(_is_before(utc, before) for utc in ended) and any(utc > last for utc in ended)
     if is_due and not any(expired.owner == log for expired in due.expiries):
         at = now.isoformat(timespec="milliseconds")
-        due.expiries.append(Expired(log, "packets", at, until, asked.why["packets"]))
+        due.expiries.append(
+            Expired(log, "packets", at, until, asked.why["packets"], before.astimezone(UTC).isoformat())
+        )
 
 
 def _last(end: Position) -> Position:
@@ -202,7 +204,7 @@ def _last(end: Position) -> Position:
 async def _ends(mesh: Mesh, runs: list[Run], before: datetime) -> AsyncIterator[Position]:
     """Yield for each partition of a live log the position below which all is old enough, and through T3."""
     context = await mesh.context(runs[0])
-    lowest = await lowest_in_flight(mesh, context, runs)
+    lowest = (await packets_in_flight(mesh, context, runs)).lowest
     ends: dict[int, int] = {}
     young: set[int] = set()
     entries = mesh.store.scan(JournalEntry, run=context.owner, tier="t0", instance=BATCH)
@@ -215,13 +217,13 @@ async def _ends(mesh: Mesh, runs: list[Run], before: datetime) -> AsyncIterator[
         yield min(context.at(partition, end), lowest.get(partition, context.at(partition, end)))
 
 
-async def lowest_in_flight(mesh: Mesh, context: Context, runs: Iterable[Run]) -> dict[int, Position]:
-    """Return the smallest position of each partition whose image stamps somebody may still ask for."""
+async def packets_in_flight(mesh: Mesh, context: Context, runs: Iterable[Run]) -> InFlight:
+    """Return for which alerts somebody may still ask for their image stamps."""
     readers: dict[str, str] = {}
     for run in runs:
         readers |= readers_of(await mesh.store.get(JobRecord, id=run.job))
     asking = {tier: record for tier, record in readers.items() if not tier.startswith(DELIVERERS)}
-    return (await find_in_flight(mesh, context, asking)).lowest
+    return await find_in_flight(mesh, context, asking)
 
 
 def now_utc() -> datetime:

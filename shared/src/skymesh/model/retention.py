@@ -27,6 +27,9 @@ class Expired(msgspec.Struct, frozen=True, array_like=True):
         In a log, one position for each partition below which everything went; empty for all there was.
     why
         What asked for it.
+    before_utc
+        Of packets, the time before which they came in: ISO 8601; empty of a run. What was written again
+        since then stays.
     status
         ``begun`` until the last row has gone, then ``done``; ``withdrawn`` if nothing went after all.
     ended_utc
@@ -40,6 +43,7 @@ class Expired(msgspec.Struct, frozen=True, array_like=True):
     expired_utc: str
     until: tuple[Position, ...]
     why: str
+    before_utc: str = ""
     status: Literal["begun", "done", "withdrawn"] = "begun"
     ended_utc: str = ""
     digest: Digest | None = None

@@ -212,7 +212,13 @@ class SqliteStore:
         arrivals = [_decoded(body, Arrival) for (body,) in rows]
         return [arrival for arrival in arrivals if any(p.id == point for p in arrival.alert.points)]
 
-    async def delete(self, kind: type[Document], partitions: Sequence[tuple[Any, ...]]) -> None:
+    async def delete(
+        self,
+        kind: type[Document],
+        partitions: Sequence[tuple[Any, ...]],
+        *,
+        written_before_us: int | None = None,  # noqa: ARG002  # rows have no times
+    ) -> None:
         """Delete all documents of a class in some partitions.
 
         What a row took is used again by later ones. Of image stamps the bytes stay in their file, where

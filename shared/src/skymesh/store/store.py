@@ -169,7 +169,13 @@ class Store(TierStore, Protocol):
     async def arrivals_with_point(self, point: Digest) -> list[Arrival]:
         """Return the arrivals that registered a point, in any log. May read the whole store."""
 
-    async def delete(self, kind: type[Document], partitions: Sequence[tuple[Any, ...]]) -> None:
+    async def delete(
+        self,
+        kind: type[Document],
+        partitions: Sequence[tuple[Any, ...]],
+        *,
+        written_before_us: int | None = None,
+    ) -> None:
         """Delete all documents of a class in some partitions; nothing happens where there are none.
 
         What was deleted comes back, if it is written again, only where `Table.may_return` says so: of
@@ -181,6 +187,9 @@ class Store(TierStore, Protocol):
             The class.
         partitions
             Where they lie; see `skymesh.store.tables.partition_of`. Of image stamps, their ids alone.
+        written_before_us
+            Leave what may return if it was written since then, in µs of Unix time: who wrote it again is
+            about to use it. A store that keeps no times, as nobody writes meanwhile, deletes it all.
         """
 
     async def close(self) -> None:

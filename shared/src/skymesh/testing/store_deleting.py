@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,17 @@ class StoreDeleting(Contract):
                 assert await store.read_cutouts(kept.id) == kept.block
                 await store.write([gone])
                 assert await store.read_cutouts(gone.id) == gone.block
+
+        self.on(address, work)
+
+    def test_image_stamps_that_were_written_before_a_time_are_deleted(self, address: str) -> None:
+        """The time is that of now: whatever a store knows of times, they are older."""
+
+        async def work(store: Store) -> None:
+            await store.write([made.cutouts()])
+            now_us = time.time_ns() // 1000 + 1
+            await store.delete(Cutouts, [(made.cutouts().id,)], written_before_us=now_us)
+            assert await store.read_cutouts(made.cutouts().id) is None
 
         self.on(address, work)
 

@@ -154,7 +154,13 @@ class CassandraStore:
                     found[arrival.log, arrival.position] = arrival
         return sorted(found.values(), key=lambda arrival: arrival.position)
 
-    async def delete(self, kind: type[Document], partitions: Sequence[tuple[Any, ...]]) -> None:
+    async def delete(
+        self,
+        kind: type[Document],
+        partitions: Sequence[tuple[Any, ...]],
+        *,
+        written_before_us: int | None = None,
+    ) -> None:
         """Delete all documents of a class in some partitions.
 
         Each goes by one statement that covers the partition as a whole: a walk over the ring meets one
@@ -167,7 +173,9 @@ class CassandraStore:
         """
         layout = layout_of(kind)
         statement = await self._prepare(layout.delete, is_write=True)
-        timestamp = CLOCK.last_stays() if layout.table.may_return else CLOCK.DELETION
+        timestamp = CLOCK.DELETION
+        if layout.table.may_return:
+            timestamp = min(CLOCK.last_stays(), written_before_us or CLOCK.DELETION)
         await self._run([Request(statement, (timestamp, *place)) for place in partitions])
 
     async def close(self) -> None:
