@@ -168,7 +168,7 @@ def test_a_run_that_is_deployed_or_has_expired_is_left_alone_by_the_other_side(t
         told = await expire(mesh, "decisions", before=SOON)
         assert [one["of"] for one in told["expired"]] == [night]
         assert list(told["kept"]) == [other]
-        with pytest.raises(SettingsError, match="expired on .* --run NAME"):
+        with pytest.raises(SettingsError, match=r"expired on .* --run NAME"):
             await loops.deploy(jobs[0])
         again = await loops.deploy(jobs[0], "again")
         await loops.send(MESSAGES[:5])
@@ -380,7 +380,7 @@ def test_an_embedded_run_expires_as_well_and_another_one_over_its_log_is_whole(t
     found = audit_store(path)
     assert found.holes == []
     assert (found.digest, found.packets["read"]) == (first["digest"], first["alerts"]["read"])
-    with pytest.raises(SettingsError, match="expired on .* --run NAME"):
+    with pytest.raises(SettingsError, match=r"expired on .* --run NAME"):
         run_files(tmp_path, jobs[1], store=f"sqlite:{path}", out=tmp_path / "first")
     again = run_files(tmp_path, jobs[1], store=f"sqlite:{path}", out=tmp_path / "second", name="again")
     assert (again["digest"], again["results_digest"]) == (first["digest"], first["results_digest"])
