@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from benchmarks import replicas
+from support.cassandra_server import DURABLE
 from support.chaos import SESSION_S, Chaos
 from support.jvm_server import wait_until
 from support.live_mesh import TIERS, LiveMesh
@@ -18,8 +19,8 @@ REACTIONS = {
     "once": {"unit": "VOEvent", "config": {"stream": "once"}, "once": "stock", "to": ["file", "kafka"]},
 }
 OBJECTS, NIGHTS = 200, 3
-# More than half of the disk that Cassandra may use is used, as soon as anything is.
-FULL_DISK = {"data_disk_usage_percentage_fail_threshold": 50, "data_disk_usage_max_disk_size": "1MiB"}
+# The log of what was written needs a new file for every MiB.
+SMALL_SEGMENTS = {**DURABLE, "commitlog_segment_size": "1MiB"}
 
 
 @pytest.fixture(scope="module")
@@ -141,18 +142,19 @@ def test_servers_that_are_away_for_a_while(own_kafka, own_cassandra, tmp_path, j
 def test_a_full_disk_under_the_store_is_waited_for(
     own_cassandra, kafka_address, tmp_path, job, packets, untroubled
 ):
-    """The node refuses to write, as its disk is fuller than it may be, until that is mended."""
     told = f"told-{uuid.uuid4().hex}"
-    settings = {"SKYMESH_KAFKA_OUTLET_TOPIC": told}
-    with LiveMesh(tmp_path / "mesh", kafka_address, own_cassandra.address, **settings) as mesh:
+    own_cassandra.restart(SMALL_SEGMENTS)
+    with LiveMesh(
+        tmp_path / "mesh", kafka_address, own_cassandra.address, SKYMESH_KAFKA_OUTLET_TOPIC=told
+    ) as mesh:
         mesh.here(lambda: make_topic(mesh, told))
         run = mesh.deploy(job)
         mesh.start_all()
-        own_cassandra.restart(FULL_DISK)
+        own_cassandra.fill_disk()
         mesh.publish(packets)
         (ingest,) = mesh.of("ingest")
-        wait_until(lambda: "disk usage" in ingest.log.read_text(), "the full disk is told", 60)
-        assert ingest.get("/ready")[0] == 503
-        assert ingest.is_alive
-        own_cassandra.restart({})
+        wait_until(lambda: "nothing is lost" in ingest.log.read_text(), "the full disk is told", 60)
+        wait_until(lambda: ingest.get("/ready")[0] == 503, "the service is not ready", 30)
+        assert all(service.is_alive for service in mesh.services)
+        own_cassandra.restart(SMALL_SEGMENTS)
         check(mesh, run, untroubled)

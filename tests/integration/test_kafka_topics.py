@@ -104,6 +104,8 @@ def test_topics_are_what_was_asked_for(on_broker):
             (found["cleanup.policy"], found["retention.ms"], found["retention.bytes"])
             for found in (settings[topic.name] for topic in topics)
         ] == [("delete", "-1", "-1"), ("delete", str(HOUR_MS), "-1"), ("compact", "-1", "-1")]
+        # Whoever takes a partition of a survey reads this one from its beginning.
+        assert int(settings[topics[-1].name]["segment.bytes"]) < 32 << 20
         assert [await broker.bus.partitions(topic.name) for topic in topics] == [3, 2, 1]
 
     on_broker(work)

@@ -14,6 +14,7 @@ from skymesh.model.alert import Alert
 from skymesh.model.deployment import Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.topics import INTENTS
 from support import nights
 from support.damage import CHANGES, KINDS, OTHER, change, damage, rows_of
 from support.live_loops import TIERS, on_file
@@ -201,6 +202,36 @@ def test_what_the_log_has_forgotten_is_said_and_no_hole(mesh, share):
         assert found.holes == []
         assert found.packets == before[name]
         assert [f"below {below} of partition {partition}" in note for note in found.notes] == [True]
+
+
+def test_an_outlet_that_was_opened_late_leaves_no_hole(tmp_path):
+    """What stood in front of the intents for it was for others, and has expired."""
+    job = write_job(tmp_path / "job.yaml", nights.channels())
+    path, expired = tmp_path / "mesh.db", 3
+
+    async def expire(loops):
+        bus, topic = loops.mesh.bus, loops.mesh.context.topic(INTENTS)
+        for partition in (0, 2):  # where the night's objects are
+            await bus.publish([Outgoing(topic, "", b"for others", partition)] * expired)
+        return loops.mesh.context.group("deliver.file"), topic
+
+    group, topic = on_file(path, expire)
+    of_topic = "FROM topics JOIN topic_ends ON id = topic WHERE name = ?"
+    damage(path, "DELETE FROM records WHERE topic IN (SELECT id FROM topics WHERE name = ?)", topic)
+    damage(path, f"INSERT INTO committed SELECT ?, id, partition, next {of_topic}", group, topic)
+
+    async def work(loops):
+        await loops.deploy(job)
+        await loops.send(MESSAGES)
+        await loops.work()
+        return await loops.audit("")
+
+    assert on_file(path, work).holes == []
+    bodies = rows_of(path, "journal", every=True)[1]
+    told = [each for each in bodies if wire.decode(each, JournalEntry).tier == "deliver.file"]
+    lost = next(each for each in told if wire.decode(each, JournalEntry).counts.get("delivered"))
+    damage(path, "DELETE FROM journal WHERE body = ?", lost)
+    assert audited(path, "").holes != []
 
 
 @pytest.mark.parametrize("table", ["arrivals", "markers"])

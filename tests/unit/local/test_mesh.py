@@ -52,7 +52,7 @@ def test_a_live_mesh_needs_to_know_its_kafka(monkeypatch):
 @pytest.mark.parametrize("opening", [open_mesh, open_store])
 def test_a_store_that_does_not_answer_is_away(monkeypatch, opening):
     monkeypatch.setenv("SKYMESH_KAFKA", "127.0.0.1:9")
-    with pytest.raises(StoreUnavailableError, match="127[.]0[.]0[.]1:9/store"):
+    with pytest.raises(StoreUnavailableError, match=r"127[.]0[.]0[.]1:9/store"):
         _open(opening, "cassandra://127.0.0.1:9/store")
 
 

@@ -25,9 +25,11 @@ from skymesh.model.run import (
     run_id,
 )
 from skymesh.runtime.expired import expiries_of, told_expiry
+from skymesh.runtime.topics import survey_record
+from skymesh.surveys import registry as surveys
 from skymesh_local.audit_deliveries import audit_deliveries
 from skymesh_local.audit_ingest import Ingested, audit_files, audit_streams
-from skymesh_local.audit_journal import Journal, collect_journal
+from skymesh_local.audit_journal import INGEST, Journal, collect_journal
 from skymesh_local.audit_log import Registry, audit_log
 from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
@@ -103,7 +105,7 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
         return await _audit_expired(mesh, found, expiries)
     job = await store.get(JobRecord, id=run.job)
     journal = await collect_journal(mesh, run, job)
-    found.inflight = journal.inflight
+    found.inflight = journal.inflight + await _unread(mesh, journal)
     found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
@@ -122,7 +124,7 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     found.holes += await audit_reactions(store, journal)
     found.holes += await audit_deliveries(store, journal)
     if is_final:
-        found.holes += await _final_holes(mesh, run, journal)
+        found.holes += await _final_holes(mesh, run, journal, found.inflight)
     digest, results_digest = await run_digests(store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
     return found
@@ -199,10 +201,21 @@ def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
     return holes
 
 
-async def _final_holes(mesh: Mesh, run: Run, journal: Journal) -> list[str]:
+async def _unread(mesh: Mesh, journal: Journal) -> int:
+    """Return how many messages of the mesh's own survey topics ingest has not completed."""
+    if journal.context.run is not None:
+        return 0
+    unread, group = 0, journal.context.group(INGEST)
+    for topic in (journal.context.topic(survey_record(name)) for name in surveys.installed()):
+        for partition in range(await mesh.bus.partitions(topic)):
+            unread += await mesh.bus.waiting(group, topic, partition)
+    return unread
+
+
+async def _final_holes(mesh: Mesh, run: Run, journal: Journal, inflight: int) -> list[str]:
     holes = []
-    if journal.inflight:
-        holes.append(f"{journal.inflight} records are still in flight")
+    if inflight:
+        holes.append(f"{inflight} records are still in flight")
     if journal.context.run is not None:
         holes += await _unfinished(mesh, run)
     configs = sorted({entry.ref.config for entry in journal.entries if entry.ref is not None})

@@ -10,6 +10,7 @@ from skymesh.model.access import union_of_labels
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import DataPoint
+from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Reached, ReachedState
 from skymesh.model.state import State, StateLink, make_state
 from skymesh.provenance.journal import Journalist, Stopwatch
@@ -104,15 +105,19 @@ class T1(Tier[Accepted]):
         )
 
     def _reached_before(self, batch: Batch[Accepted], found: Found) -> dict[_Teller, set[Digest]]:
-        """Return (run, channel, stock) → states reached below the batch.
+        """Return (run, channel, stock) → states reached before the batch.
 
-        Rows of the batch itself, left by an attempt before, are not looked at.
+        Rows of the batch itself, left by an attempt before, are not looked at. Of each stock by itself: a
+        dead letter that was sent again stands behind records of larger positions.
         """
-        start = min(record.position for record in batch.records)
+        own: dict[str, set[Position]] = {}
+        for record in batch.records:
+            own.setdefault(record.stock, set()).add(record.position)
         reached: dict[_Teller, set[Digest]] = {}
         for (run, stock), rows in found.links.items():
+            last = max(own[stock])
             for row in rows:
-                if row.position < start:
+                if row.position < last and row.position not in own[stock]:
                     for channel, ids in row.emitted.items():
                         reached.setdefault((run, channel, stock), set()).update(ids)
         return reached

@@ -7,7 +7,7 @@ from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
-from skymesh.model.deployment import Deployment, Marker
+from skymesh.model.deployment import Deployment, Marker, PlacedMarker, Switch
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
 from skymesh.runtime.expired import refuse_expired
@@ -88,8 +88,27 @@ async def deployed_runs(mesh: LiveMesh) -> dict[str, tuple[Digest, ...]]:
 
 
 async def _at_work(mesh: LiveMesh, job: str) -> tuple[Digest, ...]:
+    """Return the runs of a job's name that may be at work, the newest last.
+
+    The markers that T0 has read tell of runs that nobody remembers: of two who deployed at once, or one
+    whose clock is behind, only the last who wrote is remembered.
+    """
     row = await mesh.store.get(Deployment, log=mesh.epoch.log, name=job)
-    return () if row is None else row.runs
+    remembered = () if row is None else row.runs
+    others = [run for run in await _switched_on(mesh) if run not in remembered]
+    known = [await mesh.store.get(Run, id=run) for run in others]
+    return (*(run.id for run in known if run is not None and run.job_name == job), *remembered)
+
+
+async def _switched_on(mesh: LiveMesh) -> tuple[Digest, ...]:
+    """Return the runs that are on in any partition, as far as T0 has read."""
+    found: dict[Digest, None] = {}
+    for number in range(mesh.epoch.partitions):
+        last: dict[Digest, Switch] = {}
+        async for placed in mesh.store.scan(PlacedMarker, log=mesh.epoch.log, partition=number):
+            last[placed.marker.run] = placed.marker.switch
+        found |= {run: None for run, switch in last.items() if switch == "on"}
+    return tuple(found)
 
 
 async def _remember(mesh: LiveMesh, job: str, runs: tuple[Digest, ...]) -> None:

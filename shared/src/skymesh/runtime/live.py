@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from skymesh.bus.bus import Outgoing, Received
 from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.bus.kafka.topics import Topic
-from skymesh.codecs import wire
 from skymesh.errors import SettingsError
 from skymesh.jobs.pools import named_pools
-from skymesh.model.deployment import Deployment, Epoch, Genesis
+from skymesh.model.deployment import Deployment, Epoch
 from skymesh.model.ids import digest_of
 from skymesh.model.run import JobRecord, Run
+from skymesh.runtime.live_log import MADE_BY, begin_log, check_log
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import (
     ACCEPTED,
@@ -38,7 +37,6 @@ from skymesh.store.cassandra.store import open_store
 from skymesh.store.store import Store
 from skymesh.surveys import registry
 
-_MADE_BY = "`skymesh store init` makes it"
 _DAY_MS = 24 * 3600 * 1000
 _DAYS = {
     ALERTS: 7, ACCEPTED: 7, STATES: 7, RESULTS: 7, PROVENANCE: 14, INTENTS: 30, DEAD_LETTERS: 30,
@@ -91,7 +89,7 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
     try:
         epoch = await newest_epoch(store)
         if epoch is None:
-            raise SettingsError(f"the store has no live log: {_MADE_BY}", where=store_url)
+            raise SettingsError(f"the store has no live log: {MADE_BY}", where=store_url)
         context = context_of(epoch, name)
         pools = await deployed_pools(store, epoch)
         bus = await KafkaBus.connect(kafka)
@@ -140,7 +138,7 @@ async def make_mesh(store_url: str) -> Epoch:
             context = context_of(epoch, mesh.mesh)
             pools = await deployed_pools(store, epoch)
             await bus.topics.create(mesh_topics(context, epoch.partitions, pools))
-            await _begin(bus, context, epoch)
+            await begin_log(store, bus, context, epoch)
             await check_log(bus, context, epoch)
             return epoch
         finally:
@@ -186,51 +184,3 @@ def mesh_topics(context: Context, partitions: int, pools: Iterable[str]) -> list
 def _topics(context: Context, partitions: int, days: Mapping[str, int]) -> list[Topic]:
     """Return what is asked of the topics of records that are to be kept for some days."""
     return [Topic(context.topic(record), partitions, kept * _DAY_MS) for record, kept in sorted(days.items())]
-
-
-async def _begin(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
-    """Let every empty partition of the log begin with whose it is."""
-    topic, body = context.topic(ALERTS), wire.encode(Genesis(epoch.log, epoch.number))
-    empty = [number for number in range(epoch.partitions) if await bus.end(topic, number) == 0]
-    if empty:
-        await bus.publish([Outgoing(topic, "", body, partition=number) for number in empty])
-
-
-async def check_log(bus: KafkaBus, context: Context, epoch: Epoch) -> None:
-    """Refuse topics that are not those of a log: made anew, or of another number of partitions.
-
-    Raises
-    ------
-    SettingsError
-        Which it is, in one line.
-    """
-    topic = context.topic(ALERTS)
-    count = await bus.partitions(topic)
-    if count != epoch.partitions:
-        problem = f"has {count} partitions, the store knows {epoch.partitions}" if count else "is not there"
-        raise SettingsError(f"{problem}; {_MADE_BY}", where=topic)
-    for number in range(count):
-        first = await _first_record(bus, topic, number)
-        # Where the first record has expired, it was the same topic all the time.
-        if first is not None and first.offset == 0 and not _is_genesis(first.value, epoch):
-            raise SettingsError(
-                "is of another mesh, or was made anew: the store knows another log",
-                where=f"{topic}[{number}]",
-            )
-        if first is None:
-            raise SettingsError(
-                f"is empty: it was made anew under the store; {_MADE_BY}", where=f"{topic}[{number}]"
-            )
-
-
-async def _first_record(bus: KafkaBus, topic: str, partition: int) -> Received | None:
-    async for records in bus.iter_from(topic, partition, await bus.first(topic, partition)):
-        return records[0]
-    return None
-
-
-def _is_genesis(value: bytes, epoch: Epoch) -> bool:
-    try:
-        return wire.decode(value, Genesis) == Genesis(epoch.log, epoch.number)
-    except ValueError:
-        return False

@@ -26,6 +26,7 @@ from skymesh.errors import (
 )
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
+from skymesh.runtime.forgotten import refuse_forgotten
 from skymesh.runtime.joining import Joinable, OwnGroup
 from skymesh.runtime.live import LiveMesh, live_mesh
 from skymesh.runtime.lookout import LOOK_EVERY_S, Look, Lookout, look_at_nothing
@@ -194,6 +195,8 @@ class _Service:
         jobs = StoredJobs(mesh.store, self._main)
 
         async def work(partition: Partition) -> None:
+            if reading.source is None:
+                await refuse_forgotten(mesh.store, mesh.bus, context, tier.name, partition)
             loop = TierLoop(
                 partition,
                 mesh.store,

@@ -25,6 +25,9 @@ WEEK_MS = 7 * 24 * 3600 * 1000
 _MOST_REPLICAS = 3
 _FOR_EVER = -1
 _WATCH_S = 5.0
+# Who begins to read one reads all of it: what is not compacted must not be a week or a gigabyte, as it is by
+# default.
+_COMPACTED = {"segment.bytes": str(16 << 20), "delete.retention.ms": str(3600 * 1000)}
 
 
 class Topic(NamedTuple):
@@ -52,6 +55,7 @@ class Topic(NamedTuple):
         """What Kafka is told."""
         kept = _FOR_EVER if self.retention_ms is None else self.retention_ms
         return {
+            **(_COMPACTED if self.is_compacted else {}),
             "cleanup.policy": "compact" if self.is_compacted else "delete",
             "retention.ms": str(kept),
             "retention.bytes": str(_FOR_EVER),

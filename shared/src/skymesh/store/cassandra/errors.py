@@ -23,8 +23,6 @@ from skymesh.errors import InvariantError, MeshError, SettingsError, StoreUnavai
 TIMED_OUT = (ReadTimeout, OperationTimedOut)
 """What a read that asks for too much at once ends with."""
 
-# What a node answers instead of writing to a disk that is fuller than it may be.
-_DISK_IS_FULL = "disk usage"
 _OURS = (InvalidRequest, SyntaxException, ConfigurationException, TypeError, ValueError)
 
 
@@ -37,7 +35,7 @@ def mesh_errors(where: str) -> Iterator[None]:
     SettingsError
         If the user, the password or the address is refused.
     StoreUnavailableError
-        If nodes do not answer, or not enough of them, or their disks are full.
+        If nodes do not answer, or not enough of them.
     InvariantError
         If Cassandra refuses a statement.
     """
@@ -56,8 +54,6 @@ def _mesh_error(error: Exception, where: str) -> MeshError:
     text = _line(causes[0])
     if isinstance(error, Unauthorized):
         return SettingsError(f"the user may not do this: {text}", where=where)
-    if _DISK_IS_FULL in text:
-        return StoreUnavailableError(f"Cassandra cannot write: {text}; nothing is lost", where=where)
     if isinstance(error, _OURS):
         return InvariantError(f"Cassandra refuses a statement: {text}", where=where)
     return StoreUnavailableError(f"Cassandra does not answer: {text}; nothing is lost", where=where)
