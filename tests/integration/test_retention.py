@@ -11,6 +11,7 @@ import skymesh_local.expiring
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError, StoreUnavailableError
 from skymesh.model.alert import Arrival
+from skymesh.model.deployment import Deployment
 from skymesh.model.execution import JournalEntry, Result
 from skymesh.model.ids import digest_of, text_id
 from skymesh.model.position import Position
@@ -177,6 +178,19 @@ def test_a_run_that_is_deployed_or_has_expired_is_left_alone_by_the_other_side(t
         assert found.holes == []
         assert found.packets["duplicate"] == 5
         assert (await loops.audit(other)).holes == []
+
+    on_file(tmp_path / "mesh.db", work)
+
+
+def test_a_run_that_only_its_markers_know_to_be_at_work_has_not_ended(tmp_path, jobs):
+    async def work(loops):
+        mesh, run = OnServers(loops.mesh), await loops.deploy(jobs[0])
+        await loops.send(MESSAGES[:3])
+        await loops.work()
+        # Of two who deploy at once only the last who wrote is remembered.
+        await mesh.store.write([Deployment(run.log, "night", ())])
+        with pytest.raises(SettingsError, match="deployed"):
+            await expire(mesh, run=text_id("run", run.id))
 
     on_file(tmp_path / "mesh.db", work)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
 from skymesh.errors import SettingsError
-from skymesh.model.deployment import Deployment
+from skymesh.model.deployment import Deployment, PlacedMarker, runs_on
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
@@ -16,7 +16,7 @@ from skymesh.model.run import JobRecord, Run, RunSummary
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.expired import expiries_of
 from skymesh.runtime.tier import Context
-from skymesh.runtime.topics import PROVENANCE
+from skymesh.runtime.topics import ALERTS, PROVENANCE
 from skymesh.settings.retention import EXPIRING, KEPT, RetentionSettings, why_kept
 from skymesh.store.store import Store
 from skymesh_local.audit_journal import DELIVERERS, readers_of
@@ -28,6 +28,7 @@ from skymesh_local.mesh import Mesh
 TIER = "retention"
 """Under which name it is journaled that something expired."""
 
+_DEPLOYED = "it is deployed: undeploy its job first"
 _OF_RUNS: tuple[Retention, ...] = ("decisions", "journal")
 
 
@@ -159,19 +160,33 @@ def _is_before(utc: str, time: datetime) -> bool:
 async def why_not_ended(mesh: Mesh, run: Run) -> str:
     """Return why a run has not ended: somebody may still write what it has, or need it. Empty if it has."""
     context = await mesh.context(run)
-    if context.run is None:
-        deployments = [row async for row in mesh.store.scan(Deployment, log=run.log)]
-        if any(run.id in row.runs for row in deployments):
-            return "it is deployed: undeploy its job first"
-    elif await mesh.store.get(RunSummary, run=run.id) is None:
+    is_live = context.run is None
+    if is_live and await _is_remembered(mesh, run):
+        return _DEPLOYED
+    if not is_live and await mesh.store.get(RunSummary, run=run.id) is None:
         return "it is not finished"
     job = await mesh.store.get(JobRecord, id=run.job)
     in_flight = await find_in_flight(mesh, context, {**readers_of(job), PROVENANCE: PROVENANCE})
     if run.id in in_flight.runs:
         return "records of it are in flight"
+    if is_live and await _is_on(mesh, run, context):
+        return _DEPLOYED
     if held := sum([held.run == run.id async for held in iter_held(mesh.store)]):
         return f"{held} reactions of it wait for a person: release or drop them first"
     return ""
+
+
+async def _is_remembered(mesh: Mesh, run: Run) -> bool:
+    return any([run.id in row.runs async for row in mesh.store.scan(Deployment, log=run.log)])
+
+
+async def _is_on(mesh: Mesh, run: Run, context: Context) -> bool:
+    """Return whether the markers that T0 has read say that a run is at work, remembered or not."""
+    for number in range(await mesh.bus.partitions(context.topic(ALERTS))):
+        markers = mesh.store.scan(PlacedMarker, log=run.log, partition=number)
+        if run.id in runs_on([placed async for placed in markers]):
+            return True
+    return False
 
 
 async def _add_log(mesh: Mesh, runs: list[Run], asked: Asked, now: datetime, due: Due) -> None:

@@ -92,6 +92,12 @@ class Deployment(msgspec.Struct, frozen=True, array_like=True):
     runs: tuple[Digest, ...]
 
 
+def runs_on(markers: Iterable[PlacedMarker]) -> tuple[Digest, ...]:
+    """Return the runs that judge what comes behind the markers of a partition, all of them in order."""
+    last = {placed.marker.run: placed.marker.switch for placed in markers}
+    return tuple(run for run, switch in last.items() if switch == "on")
+
+
 def spans(markers: Iterable[PlacedMarker], run: Digest, end: int) -> Iterator[tuple[int, int]]:
     """Yield the ranges of offsets in one partition that a run judges, as (first, end) below `end`.
 

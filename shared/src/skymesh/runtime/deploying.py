@@ -7,7 +7,7 @@ from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
-from skymesh.model.deployment import Deployment, Marker, PlacedMarker, Switch
+from skymesh.model.deployment import Deployment, Marker, PlacedMarker, runs_on
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
 from skymesh.runtime.expired import refuse_expired
@@ -104,10 +104,8 @@ async def _switched_on(mesh: LiveMesh) -> tuple[Digest, ...]:
     """Return the runs that are on in any partition, as far as T0 has read."""
     found: dict[Digest, None] = {}
     for number in range(mesh.epoch.partitions):
-        last: dict[Digest, Switch] = {}
-        async for placed in mesh.store.scan(PlacedMarker, log=mesh.epoch.log, partition=number):
-            last[placed.marker.run] = placed.marker.switch
-        found |= {run: None for run, switch in last.items() if switch == "on"}
+        markers = mesh.store.scan(PlacedMarker, log=mesh.epoch.log, partition=number)
+        found |= dict.fromkeys(runs_on([placed async for placed in markers]))
     return tuple(found)
 
 
