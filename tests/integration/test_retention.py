@@ -18,6 +18,7 @@ from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Times
 from skymesh.model.retention import Expired, Gone
 from skymesh.model.run import DeadLetter, Original, Run
+from skymesh.provenance.journal import BATCH
 from skymesh.settings.retention import RetentionSettings
 from skymesh.store.tables import TABLES
 from skymesh_local.dead import Found, redrive
@@ -327,11 +328,11 @@ def test_image_stamps_of_alerts_in_flight_and_of_later_ones_stay(tmp_path, jobs)
         for each in (would, told):
             assert [one["rows"] for one in each["expired"]] == [{"packets": 1}]
         assert await mesh.store.read_cutouts(id_) is not None
-        await loops.work()
-        cut = datetime.now(UTC)
         await loops.send([third], is_keyed=True)
         await loops.work()
-        await expire(mesh, "packets", before=cut)
+        batches = mesh.store.scan(JournalEntry, run=loops.mesh.context.owner, tier="t0", instance=BATCH)
+        newest = [entry.started_utc async for entry in batches][-1]
+        await expire(mesh, "packets", before=datetime.fromisoformat(newest))
         assert await mesh.store.read_cutouts(id_) is not None
         assert (await loops.audit(text_id("run", run.id))).holes == []
         await expire(mesh, "packets", before=SOON)
