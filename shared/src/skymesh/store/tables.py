@@ -45,7 +45,8 @@ class Table:
     first_stays
         Whether a document that is there already is kept, because its key is its content.
     gives_way
-        Column that says of a document that is there whether it makes room for another.
+        Column that says of a document whether it makes room for another that comes later, and is itself no
+        match for one that does not.
     place
         Columns in whose order small rows lie, each in its place. What a run has at a position lies by
         position: such rows are appended, and are found by stock through the log's arrivals. Empty:
@@ -89,7 +90,13 @@ TABLES: dict[type[Any], Table] = {
         "state_links", ("run", "stock", "position"), place=("run", "position"), partition=("run", "stock")
     ),
     State: Table("states", ("id",), ("stock",)),
-    Settled: Table("settled", ("run", "position"), ("stock",), first_stays=False, partition=("run", "stock")),
+    Settled: Table(
+        "settled",
+        ("run", "position"),
+        ("stock", "is_transient"),
+        gives_way="is_transient",
+        partition=("run", "stock"),
+    ),
     Result: Table("results", ("id",), ("stock", "is_transient"), gives_way="is_transient"),
     View: Table(
         "views",
