@@ -7,7 +7,9 @@ import uuid
 import pytest
 
 from benchmarks import replicas
+from support.cassandra_server import DURABLE
 from support.chaos import SESSION_S, Chaos
+from support.jvm_server import wait_until
 from support.live_mesh import TIERS, LiveMesh
 from support.mesh import channel, run_files, write_job
 from support.published import make_topic, told_through_kafka
@@ -17,6 +19,8 @@ REACTIONS = {
     "once": {"unit": "VOEvent", "config": {"stream": "once"}, "once": "stock", "to": ["file", "kafka"]},
 }
 OBJECTS, NIGHTS = 200, 3
+# The log of what was written needs a new file for every MiB.
+SMALL_SEGMENTS = {**DURABLE, "commitlog_segment_size": "1MiB"}
 
 
 @pytest.fixture(scope="module")
@@ -132,4 +136,25 @@ def test_servers_that_are_away_for_a_while(own_kafka, own_cassandra, tmp_path, j
         Chaos(mesh, 5).wait_for_some_work()
         own_kafka.kill()
         own_kafka.start()
+        check(mesh, run, untroubled)
+
+
+def test_a_full_disk_under_the_store_is_waited_for(
+    own_cassandra, kafka_address, tmp_path, job, packets, untroubled
+):
+    told = f"told-{uuid.uuid4().hex}"
+    own_cassandra.restart(SMALL_SEGMENTS)
+    with LiveMesh(
+        tmp_path / "mesh", kafka_address, own_cassandra.address, SKYMESH_KAFKA_OUTLET_TOPIC=told
+    ) as mesh:
+        mesh.here(lambda: make_topic(mesh, told))
+        run = mesh.deploy(job)
+        mesh.start_all()
+        own_cassandra.fill_disk()
+        mesh.publish(packets)
+        (ingest,) = mesh.of("ingest")
+        wait_until(lambda: "nothing is lost" in ingest.log.read_text(), "the full disk is told", 60)
+        wait_until(lambda: ingest.get("/ready")[0] == 503, "the service is not ready", 30)
+        assert all(service.is_alive for service in mesh.services)
+        own_cassandra.restart(SMALL_SEGMENTS)
         check(mesh, run, untroubled)

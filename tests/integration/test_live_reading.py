@@ -90,7 +90,7 @@ def test_every_id_that_is_shown_can_be_traced_and_every_result_reproduced(mesh):
     ids = [
         shown["alerts"][0]["id"], shown["points"][0]["id"], shown["states"][-1]["id"],
         shown["results"][-1]["id"], shown["reactions"][0]["id"], f"run:{mesh[2]['night']}",
-        shown["results"][-1]["config"], shown["alerts"][0]["cutout"],
+        shown["results"][-1]["config"], next(filter(None, (alert["cutout"] for alert in shown["alerts"]))),
     ]  # fmt: skip
     results = [result["id"] for result in shown["results"]]
 
@@ -133,7 +133,7 @@ def test_audits_while_the_tiers_work_find_no_hole(mesh):
         found = []
 
         async def feed():
-            while len(found) < 6:
+            for _ in range(3):
                 await loops.send(MESSAGES)
                 await loops.work(batch_records=2)
 
@@ -147,26 +147,9 @@ def test_audits_while_the_tiers_work_find_no_hole(mesh):
 
     found = on_servers(url, folder, work)
     assert [each.holes for each in found] == [[]] * len(found)
-    assert len({each.packets["read"] for each in found}) > 1
+    assert len(found) > 2
+    assert found[-1].packets["read"] >= found[0].packets["read"] + 2 * len(MESSAGES)
     assert found[-1].packets["accepted"] == found[0].packets["accepted"]
-
-
-MISTAKES = {
-    "postgres://localhost/store": "sqlite:PATH or cassandra://host:port/keyspace",
-    "cassandra://": "cassandra",
-    "cassandra://localhost": "cassandra",
-    "sqlite:": "sqlite:PATH or cassandra://host:port/keyspace",
-    "": "--store",
-}
-
-
-@pytest.mark.parametrize("url", MISTAKES)
-@pytest.mark.parametrize("command", ["audit", "show", "trace", "reproduce"])
-def test_an_address_that_is_none_is_told_in_one_line(mesh, command, url):
-    arguments = {"audit": (), "show": (STOCK,), "trace": ("run:00",), "reproduce": ("result:00",)}[command]
-    done = skymesh(command, *arguments, "--store", url)
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert MISTAKES[url] in done.stderr
 
 
 def test_a_keyspace_that_is_no_store_and_servers_that_are_away_are_told_in_one_line(mesh, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -77,6 +78,21 @@ class CassandraServer(JvmServer):
         """Write its configuration and begin with no data."""
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(parents=True)
+        self._write_configuration()
+
+    def restart(self, settings: Mapping[str, object]) -> None:
+        """Stop it, and start it on the same data with other further settings."""
+        self.stop()
+        self._settings = settings
+        self._write_configuration()
+        self.start()
+
+    def fill_disk(self) -> None:
+        """Let no file grow any more, as on a full disk, until it is started again."""
+        assert self._process is not None
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+    def _write_configuration(self) -> None:
         settings = {n: v for n, v in {**self._own_settings(), **self._settings}.items() if v is not None}
         # Every JSON text is YAML.
         (self.home / "cassandra.yaml").write_text(json.dumps(settings))
@@ -98,8 +114,10 @@ class CassandraServer(JvmServer):
             "cassandra.ring_delay_ms": 1000,
             "cassandra.skip_wait_for_gossip_to_settle": 0,
             "cassandra.superuser_setup_delay_ms": 0,
+            # A full disk leaves the newest file of its log without a beginning: it has nothing acknowledged.
+            "cassandra.commitlog.ignorereplayerrors": "true",
             # Do not flush with each change of the schema: tests make and empty many tables.
-            "cassandra.unsafesystem": str(self._settings is not DURABLE).lower(),
+            "cassandra.unsafesystem": str(not self._settings.items() >= DURABLE.items()).lower(),
         }
         (meter,) = jars(self.name).glob("jamm-*.jar")
         for package in _OPENED:

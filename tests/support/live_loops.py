@@ -39,6 +39,7 @@ from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
 from skymesh_t2.tier import T2
 from skymesh_t3.tier import T3
+from support.cassandra_store import run_statements
 
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver.file", "provenance")
 SURVEY = survey_record("ztf")
@@ -158,7 +159,7 @@ def servers(kafka, cassandra, *, partitions=2):
     name = f"t{uuid.uuid4().hex[:12]}"
     own = {
         "SKYMESH_KAFKA": kafka, "SKYMESH_STORE": f"cassandra://{cassandra}/{name}",
-        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions),
+        "SKYMESH_MESH": name, "SKYMESH_PARTITIONS": str(partitions), "SKYMESH_STORE_TIMEOUT_S": "60",
     }  # fmt: skip
     before = dict(os.environ)
     os.environ.update(own)
@@ -166,6 +167,8 @@ def servers(kafka, cassandra, *, partitions=2):
         asyncio.run(make_mesh(own["SKYMESH_STORE"]))
         yield own["SKYMESH_STORE"]
     finally:
+        # Each keyspace has dozens of tables, and a small server has no room for many.
+        run_statements(own["SKYMESH_STORE"], (f"DROP KEYSPACE IF EXISTS {name}",))
         os.environ.clear()
         os.environ.update(before)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skymesh.model.ids import text_id
+from skymesh.model.retention import Expired
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -23,9 +24,12 @@ from skymesh.model.run import (
     letter_id,
     run_id,
 )
+from skymesh.runtime.expired import expiries_of, told_expiry
+from skymesh.runtime.topics import survey_record
+from skymesh.surveys import registry as surveys
 from skymesh_local.audit_deliveries import audit_deliveries
 from skymesh_local.audit_ingest import Ingested, audit_files, audit_streams
-from skymesh_local.audit_journal import Journal, collect_journal
+from skymesh_local.audit_journal import INGEST, Journal, collect_journal
 from skymesh_local.audit_log import Registry, audit_log
 from skymesh_local.audit_reactions import audit_reactions
 from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
@@ -97,14 +101,20 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     """
     found = Audit(run)
     store = mesh.store
+    if expiries := await expiries_of(store, run.id):
+        return await _audit_expired(mesh, found, expiries)
     job = await store.get(JobRecord, id=run.job)
     journal = await collect_journal(mesh, run, job)
-    found.inflight = journal.inflight
+    found.inflight = journal.inflight + await _unread(mesh, journal)
     found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
     registry = await _audit_log(mesh, journal, found)
     found.notes += _expiry_notes(registry)
+    found.notes += [
+        f"image stamps of {len(expired.until) or 'all'} partitions of the log {told_expiry(expired)}"
+        for expired in registry.stampless
+    ]
     found.holes += registry.holes
     found.holes += await _burial_holes(mesh, journal)
     found.holes += await audit_verdicts(store, journal)
@@ -114,8 +124,24 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     found.holes += await audit_reactions(store, journal)
     found.holes += await audit_deliveries(store, journal)
     if is_final:
-        found.holes += await _final_holes(mesh, run, journal)
+        found.holes += await _final_holes(mesh, run, journal, found.inflight)
     digest, results_digest = await run_digests(store, run.id)
+    found.digest, found.results_digest = digest.hex(), results_digest.hex()
+    return found
+
+
+async def _audit_expired(mesh: Mesh, found: Audit, expiries: list[Expired]) -> Audit:
+    """Tell what is left of a run of which something has expired: there is nothing to compare any more."""
+    run = found.run
+    found.holes += _registry_holes(run, await mesh.store.get(JobRecord, id=run.job))
+    if (await mesh.context(run)).run is not None:
+        found.packets = {"read": run.read, "published": run.published, "dead": run.dead}
+    found.notes += [f"what was kept of the run {told_expiry(expired)}, {expired.why}" for expired in expiries]
+    known = next((e for e in expiries if e.digest is not None and e.results_digest is not None), None)
+    if known is not None and known.digest is not None and known.results_digest is not None:
+        digest, results_digest = known.digest, known.results_digest
+    else:
+        digest, results_digest = await run_digests(mesh.store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
     return found
 
@@ -175,10 +201,21 @@ def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
     return holes
 
 
-async def _final_holes(mesh: Mesh, run: Run, journal: Journal) -> list[str]:
+async def _unread(mesh: Mesh, journal: Journal) -> int:
+    """Return how many messages of the mesh's own survey topics ingest has not completed."""
+    if journal.context.run is not None:
+        return 0
+    unread, group = 0, journal.context.group(INGEST)
+    for topic in (journal.context.topic(survey_record(name)) for name in surveys.installed()):
+        for partition in range(await mesh.bus.partitions(topic)):
+            unread += await mesh.bus.waiting(group, topic, partition)
+    return unread
+
+
+async def _final_holes(mesh: Mesh, run: Run, journal: Journal, inflight: int) -> list[str]:
     holes = []
-    if journal.inflight:
-        holes.append(f"{journal.inflight} records are still in flight")
+    if inflight:
+        holes.append(f"{inflight} records are still in flight")
     if journal.context.run is not None:
         holes += await _unfinished(mesh, run)
     configs = sorted({entry.ref.config for entry in journal.entries if entry.ref is not None})

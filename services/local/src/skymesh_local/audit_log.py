@@ -17,10 +17,12 @@ from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
+from skymesh.model.retention import Expired
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS
 from skymesh.store.store import Store
 from skymesh_local.audit_journal import Journal
+from skymesh_local.expired import packet_expiries
 from skymesh_local.log import Logged, StreamPlace, decoded, place_of
 from skymesh_local.mesh import Mesh
 
@@ -44,6 +46,8 @@ class Registry:
         Alerts below the cut that come from elsewhere, by the name of their source.
     expired
         partition → offset below which the log has been forgotten.
+    stampless
+        What has expired of the image stamps of the log.
     holes
         What is not accounted for.
     """
@@ -54,6 +58,7 @@ class Registry:
     by_source: Counter[StreamPlace] = field(default_factory=Counter)
     strange: Counter[str] = field(default_factory=Counter)
     expired: dict[int, int] = field(default_factory=dict)
+    stampless: list[Expired] = field(default_factory=list)
     holes: list[str] = field(default_factory=list)
 
 
@@ -71,7 +76,7 @@ async def audit_log(
     is_counted
         Says of the source of a packet whether it is accounted for.
     """
-    registry = Registry()
+    registry = Registry(stampless=await packet_expiries(mesh.store, journal.context.log))
     arrivals = _Arrivals(mesh.store.scan(Arrival, log=journal.context.log), journal)
     for partition in range(await mesh.bus.partitions(journal.context.topic(ALERTS))):
         await _Walk(mesh, journal, arrivals, partition, registry, is_counted).go()
@@ -141,7 +146,7 @@ class _Walk:
                 (self._journal.context.at(self._partition, each.offset), decoded(each.value))
                 for each in await resolved(self._mesh.store, received)
             ]
-            below = [record for position, record in part if position.offset < self._cut]
+            below = [record for position, record in part if self._has_stamps(position)]
             self._registry.holes += await _lost_cutouts(self._mesh.store, below)
             for position, record in part:
                 await self._read(position, record)
@@ -151,6 +156,11 @@ class _Walk:
             self._hole(f"the markers kept of partition {self._partition} are not those of the log")
         if left := sum(1 for _ in self._lines):
             self._hole(f"T0's journal tells of {left} alerts more than it completed")
+
+    def _has_stamps(self, position: Position) -> bool:
+        """Return whether the image stamps of an alert must be there: below the cut, and not expired."""
+        is_expired = any(expired.covers(position) for expired in self._registry.stampless)
+        return position.offset < self._cut and not is_expired
 
     async def _expired(self) -> None:
         """Take the arrivals for what the log has forgotten."""

@@ -63,6 +63,6 @@ async def _intent_holes(store: Store, journal: Journal, fired: dict[str, tuple[s
             said = (channel, instance, line.subject, line.stock)
             if said != (intent.channel, intent.instance, text_id("state", intent.state), intent.stock):
                 holes.append(f"{name} is not what T3's journal says")
-        elif not journal.waiting("t3") and not journal.waiting("t2"):
+        elif not any(map(journal.waiting, ("t1", "t2", "t3"))):
             holes.append(f"{name} is not in T3's journal")
     return holes + [f"{name} fired and is not in the store" for name in sorted(fired.keys() - kept)]

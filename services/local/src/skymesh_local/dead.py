@@ -15,10 +15,13 @@ from skymesh.model.ids import text_id
 from skymesh.model.run import DeadLetter, Original, Redrive, letter_id
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.dead import ATTEMPT
+from skymesh.runtime.expired import expiries_of, told_expiry
 from skymesh.runtime.references import referring
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import PROVENANCE, survey_record
 from skymesh.store.store import Store
+from skymesh_local.expired import packet_expiries
+from skymesh_local.in_flight import read_record, runs_of
 
 REDRIVE, SENT_AGAIN = "redrive", "sent_again"
 _AT_ONCE = 100
@@ -110,8 +113,12 @@ async def redrive(
     Raises
     ------
     SettingsError
-        If a letter comes from no topic, or from one that is not there any more; then nothing is sent.
+        If a letter comes from no topic, or from one that is not there any more, or what it is about has
+        expired; then nothing is sent.
     """
+    for found in letters:
+        if why := await why_expired(store, context, found):
+            raise SettingsError(why, where=found.name)
     topics = {found.name: await _target(bus, context, found) for found in letters}
     for start in range(0, len(letters), _AT_ONCE):
         part = letters[start : start + _AT_ONCE]
@@ -123,6 +130,21 @@ async def redrive(
             await store.write(blobs)
         await bus.publish(sent)
         await store.write([_redriven(found.letter) for found in part])
+
+
+async def why_expired(store: Store, context: Context, found: Found) -> str:
+    """Return why a letter is too late, as what it is about has expired; empty if it is not."""
+    topic = "" if found.letter.original is None else found.letter.original.topic
+    record = read_record(topic, found.letter.payload)
+    for run in sorted(runs_of(record)):
+        for expired in await expiries_of(store, run):
+            return f"{text_id('run', run)} {told_expiry(expired)}"
+    stamps, place = getattr(record, "cutouts", None), getattr(record, "position", None)
+    for expired in await packet_expiries(store, context.log):
+        is_lost = stamps is not None and await store.read_cutouts(stamps) is None
+        if is_lost or (place is not None and expired.covers(place)):
+            return f"the image stamps of its alert {told_expiry(expired)}"
+    return ""
 
 
 async def _target(bus: Bus, context: Context, found: Found) -> str:

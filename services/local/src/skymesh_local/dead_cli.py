@@ -13,7 +13,7 @@ import typer
 from skymesh.errors import SettingsError
 from skymesh.settings.service import RECORD_BYTES
 from skymesh.store.store import Store
-from skymesh_local.dead import Found, find_letters, iter_letters, redrive
+from skymesh_local.dead import Found, find_letters, iter_letters, redrive, why_expired
 from skymesh_local.mesh import open_store
 from skymesh_local.mesh_cli import StoreUrl, on_mesh, store_url
 
@@ -97,7 +97,8 @@ def redrive_(
         if names:
             letters = await find_letters(mesh.store, names)
         else:
-            letters = [f async for f in iter_letters(mesh.store) if f.letter.original and not f.is_redriven]
+            fresh = [f async for f in iter_letters(mesh.store) if f.letter.original and not f.is_redriven]
+            letters = [f for f in fresh if not await why_expired(mesh.store, mesh.context, f)]
         await redrive(mesh.store, mesh.bus, mesh.context, letters, record_bytes=RECORD_BYTES)
         return [found.name for found in letters]
 

@@ -11,6 +11,7 @@ from skymesh.model.ids import Digest
 from skymesh.model.run import ConfigRecord
 from skymesh.model.state import State
 from skymesh.store.store import Store
+from skymesh_local.expired import expired_decisions
 from skymesh_local.objects import (
     Seen,
     Sight,
@@ -43,6 +44,7 @@ async def result_lineage(store: Store, id_: Digest, sight: Sight) -> dict[str, A
         "built_on": await results_lineage(store, results_of(result.inputs), sight),
         "states": [await state_lineage(store, state, sight) for state in states],
         "from": None if states or not places else await state_lineage(store, places[0][1], sight),
+        "expired": [] if places else await expired_places(store, result, sight),
     }
 
 
@@ -84,6 +86,13 @@ async def _places(store: Store, result: Result, sight: Sight) -> list[tuple[Sett
     ]
     first = (result.run, result.position)
     return sorted(found, key=lambda place: (place[0].run, place[0].position) != first)
+
+
+async def expired_places(store: Store, result: Result, sight: Sight) -> list[dict[str, Any]]:
+    """Return which runs may have settled a result for an object, and do not tell any more."""
+    arrivals = await arrivals_of(store, result.stock)
+    seen = [arrival for arrival in arrivals if sight.sees(arrival.trigger_labels)]
+    return await expired_decisions(store, sight, seen)
 
 
 def _states_with(settled: Settled, result: Digest) -> dict[Digest, None]:
@@ -129,6 +138,7 @@ async def state_lineage(store: Store, id_: Digest, sight: Sight) -> dict[str, An
         "held_at": held,
         "results": results,
         "points": [{**describe_point(p), "packets": _packets(p.id, arrivals, sight)} for p in points],
+        "expired": await expired_decisions(store, sight, arrivals),
     }
 
 

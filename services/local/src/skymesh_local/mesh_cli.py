@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -18,6 +20,11 @@ from skymesh.errors import SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
 from skymesh.model.ids import text_id
+from skymesh.settings.environment import from_environment
+from skymesh.settings.retention import RetentionSettings
+from skymesh_local.expiring import expire_due
+from skymesh_local.mesh import open_mesh
+from skymesh_local.retention import asked_of, now_utc
 
 if TYPE_CHECKING:
     from skymesh.runtime.live import LiveMesh
@@ -36,6 +43,49 @@ def init(store: StoreUrl = "") -> None:
 
     epoch = _run(make_mesh(store_url(store)))
     print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
+
+
+@store_app.command()
+def expire(
+    store: StoreUrl = "",
+    run: Annotated[str, typer.Option(help="What this run has, by id or name.", show_default=False)] = "",
+    before: Annotated[
+        str, typer.Option(help="What ended or came in before: ISO 8601, UTC.", show_default=False)
+    ] = "",
+    class_: Annotated[
+        list[str] | None,
+        typer.Option("--class", help="Only of this class; see the README of local.", show_default=False),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Delete what runs that have ended and old packets left, as SKYMESH_RETENTION_… or the options say."""
+    now = now_utc()
+    settings = from_environment(RetentionSettings)
+    asked = asked_of(class_ or (), run, _time_of(before), settings, now)
+
+    async def work() -> dict[str, Any]:
+        async with open_mesh(store_url(store)) as mesh:
+            return await expire_due(mesh, asked, now, is_dry=dry_run)
+
+    told = _run(work())
+    if as_json:
+        print(json.dumps(told))
+        return
+    for each in told["expired"]:
+        rows = ", ".join(f"{count} {name}" for name, count in each["rows"].items()) or "nothing"
+        print(f"{each['of']}  {each['class']}{' would expire' if dry_run else ' expired'}: {rows}")
+    for name, why in told["kept"].items():
+        print(f"{name}  kept: {why}")
+
+
+def _time_of(text: str) -> datetime | None:
+    """Return a time; what names no time zone is UTC."""
+    try:
+        time = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise SettingsError("expected a date or time in ISO 8601", where=f"--before {text}") from None
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
 def serve_tier(tier: str) -> None:

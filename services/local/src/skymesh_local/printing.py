@@ -169,6 +169,8 @@ def print_object(told: dict[str, Any]) -> None:
     for reaction in told["reactions"]:
         files = ", ".join(place["name"] for place in reaction["receipt"] or ()) or reaction["fate"]
         console.print(f"  {reaction['id']}  {reaction['channel']}.{reaction['instance']}  {files}")
+    for expired in told["expired"]:
+        console.print(f"{expired['of']} expired on {expired['expired_utc']} (class {expired['class']})")
 
 
 def print_trace(told: dict[str, Any]) -> None:

@@ -21,11 +21,13 @@ from skymesh.model.alert import Alert, Cutouts, Source
 from skymesh.model.deployment import Genesis, Marker, Switch
 from skymesh.model.ids import DIGEST_SIZE, ENCODING_VERSION, Digest, text_id
 from skymesh.model.run import DeadLetter, Log, Origin, Run, SourceCount, run_id
+from skymesh.runtime.expired import told_expiry
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.store import Keys, Store
 from skymesh_local.app import Embedded
 from skymesh_local.audit_journal import INGEST
+from skymesh_local.expired import packet_expiries
 from skymesh_local.find import find_run, newest_epoch
 from skymesh_local.log import StreamPlace, decoded, place_of
 from skymesh_local.mesh import Mesh, open_mesh
@@ -213,13 +215,16 @@ async def _copy_topic(
             made = [(record.key, copied(partition, record.value)) for record in records]
             kept = [Outgoing(new, key, value, partition) for key, value in made if value is not None]
             missing, there = kept[there:], max(0, there - len(kept))
-            await _copy_cutouts(source.store, target.store, [output.value for output in missing])
+            await _copy_cutouts(source.store, target.store, original, [output.value for output in missing])
             await target.bus.publish(missing)
 
 
-async def _copy_cutouts(source: Store, target: Store, values: Iterable[bytes]) -> None:
+async def _copy_cutouts(source: Store, target: Store, original: Run, values: Iterable[bytes]) -> None:
     alerts = (record for value in values if isinstance(record := decoded(value), Alert))
     ids = (alert.cutouts for alert in alerts if alert.cutouts is not None)
     while some := frozenset(islice(ids, _STAMPS_AT_ONCE)):
         found = (await source.read(_NO_LOG, Keys(cutouts=some))).cutouts
+        if len(found) < len(some) and (expiries := await packet_expiries(source, original.log)):
+            problem = f"cannot be replayed: image stamps of its log {told_expiry(expiries[-1])}"
+            raise SettingsError(problem, where=text_id("run", original.id))
         await target.write([Cutouts(id_, block) for id_, block in found.items()])

@@ -15,11 +15,13 @@ from skymesh.model.point import DataPoint
 from skymesh.model.run import ConfigRecord, ResourceRecord
 from skymesh.model.state import State
 from skymesh.runtime.execute import Finished, Task, execute
+from skymesh.runtime.expired import told_expiry
 from skymesh.store.store import Store
 from skymesh.units import installed
 from skymesh.units.inputs import Cutouts, Position
 from skymesh.units.unit import Analyser, Tabulator, Unit
 from skymesh.units.wiring import OF_MATERIAL, OF_RESOURCES, OF_RESULTS, Hint, InputKind, signature_of
+from skymesh_local.expired import stamps_expiry
 from skymesh_local.objects import arrivals_of, plain, points_of, unseen
 from skymesh_t2.inputs import StateMaterial, typed
 
@@ -161,13 +163,20 @@ async def _of_material(store: Store, result: Result, entry: InputEntry) -> Posit
     if entry[0] == "cutouts":
         block = await store.read_cutouts(id_)
         if block is None:
-            raise NotFoundError("the recorded image stamps are not in the store", where=f"cutout:{id_.hex()}")
+            raise await _lost_stamps(store, result, id_)
         return Cutouts.of(block)
     for arrival in await arrivals_of(store, result.stock):
         for point in arrival.alert.points:
             if point.id == id_:
                 return point
     raise NotFoundError("the recorded point is not in the store", where=f"point:{id_.hex()}")
+
+
+async def _lost_stamps(store: Store, result: Result, id_: Digest) -> NotFoundError:
+    arrivals = await arrivals_of(store, result.stock)
+    expired = await stamps_expiry(store, [a for a in arrivals if a.alert.cutouts == id_])
+    why = "are not in the store" if expired is None else told_expiry(expired)
+    return NotFoundError(f"the recorded image stamps {why}", where=f"cutout:{id_.hex()}")
 
 
 async def _of_resources(store: Store, entry: InputEntry) -> Catalogue | dict[str, Catalogue]:

@@ -16,6 +16,7 @@ from skymesh.jobs.loader import builtin_jobs, load_job
 from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.model.ids import digest_of
 from skymesh.model.run import Log, Run, RunSummary
+from skymesh.runtime.expired import refuse_expired
 from skymesh.runtime.registering import register_job
 from skymesh.surveys.ztf.simulated_night import simulated_night
 from skymesh.telemetry.logs import get_log
@@ -141,6 +142,7 @@ async def _run(
             run, is_new = await replay_log(settings.store, settings.log, embedded, wanted)
         else:
             run, is_new = await _take_in(intake, files, embedded, wanted)
+        await refuse_expired(embedded.store, run.id)
         plan = await register_job(embedded.store, plan)
         if is_new:
             # The account was written first: a run that is there has all of it.

@@ -12,6 +12,7 @@ from skymesh.model.run import Run
 from skymesh.model.state import State, StateLink
 from skymesh.store.store import Store
 from skymesh.surveys import registry
+from skymesh_local.expired import expired_decisions, stamps_expiry
 from skymesh_local.objects import (
     Seen,
     Sight,
@@ -71,7 +72,21 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
         "states": states,
         "results": [plain(describe_result(result, sight)) for result in results.values()],
         "reactions": await reactions_of(store, stock, sight),
+        "expired": await _expired(store, seen, sight),
     }
+
+
+async def _expired(store: Store, seen: list[Arrival], sight: Sight) -> list[dict[str, Any]]:
+    """Return what of the object's runs has expired, and of which alerts the image stamps have."""
+    told = await expired_decisions(store, sight, seen, ("decisions", "journal"))
+    for arrival in seen:
+        id_ = arrival.alert.cutouts
+        if id_ is not None and await store.read_cutouts(id_) is None:
+            expired = await stamps_expiry(store, [arrival])
+            if expired is not None:
+                lost = {"class": expired.retention, "of": f"cutout:{id_.hex()}"}
+                told.append({**lost, "expired_utc": expired.expired_utc, "why": expired.why})
+    return told
 
 
 async def _arrivals(store: Store, name: str) -> tuple[str, list[Arrival]]:

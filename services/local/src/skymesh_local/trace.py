@@ -7,8 +7,9 @@ from typing import Any
 
 from skymesh.errors import NotFoundError
 from skymesh.model.alert import Arrival
-from skymesh.model.execution import JournalEntry, count_lines
+from skymesh.model.execution import JournalEntry, Result, count_lines
 from skymesh.model.ids import Digest, parse_id
+from skymesh.model.retention import Gone
 from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
@@ -18,8 +19,10 @@ from skymesh.model.run import (
     Run,
     SourceCount,
 )
+from skymesh.runtime.expired import expiries_of
 from skymesh.store.store import Store
-from skymesh_local.lineage import result_lineage, results_lineage, results_of, state_lineage
+from skymesh_local.expired import describe_expiry, expired_decisions, stamps_expiry
+from skymesh_local.lineage import expired_places, result_lineage, results_lineage, results_of, state_lineage
 from skymesh_local.objects import (
     Sight,
     describe_alert,
@@ -75,6 +78,19 @@ async def _reaction(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] |
     }
 
 
+async def _result(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    told = await result_lineage(store, id_, sight)
+    result = None if told is not None else await store.get(Result, id=id_)
+    if result is not None:
+        # Who may see it is told by where it was settled.
+        for expired in await expired_places(store, result, sight):
+            raise NotFoundError(
+                f"for whom it was settled expired on {expired['expired_utc']} (class {expired['class']})",
+                where=f"result:{id_.hex()}",
+            )
+    return told
+
+
 async def _point(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
     arrivals = await store.arrivals_with_point(id_)
     point = next((p for arrival in arrivals for p in arrival.alert.points if p.id == id_), None)
@@ -111,6 +127,7 @@ async def _alert(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | No
         "arrivals": [describe_alert(arrival, sight) for arrival in arrivals],
         "registered": [describe_point(point) for point in points.values()],
         "states": states,
+        "expired": await expired_decisions(store, sight, arrivals),
     }
 
 
@@ -188,13 +205,14 @@ async def _run(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None
         {"name": p.name, "size_bytes": p.size_bytes, "blake2b": p.digest.hex(), "labels": list(p.labels)}
         for p in products
     ]
+    told["expired"] = [describe_expiry(expired) for expired in await expiries_of(store, id_)]
     return told
 
 
 async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
     entries = [entry async for entry in store.scan(JournalEntry, id=id_) if sight.is_own(entry.channel)]
     if not entries:
-        return None
+        return await _expired_entry(store, id_, sight)
     entry = entries[0]
     lines = tuple(line for line in entry.lines if not sight.channel or line.reason != "not_visible")
     told: dict[str, Any] = {
@@ -226,23 +244,38 @@ async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | 
     return told
 
 
+async def _expired_entry(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
+    gone = await store.get(Gone, id=id_)
+    if gone is None or not sight.is_own(gone.channel):
+        return None
+    expiries = [e for e in await expiries_of(store, gone.owner) if e.retention == gone.retention]
+    return {"id": f"journal:{id_.hex()}", "expired": [describe_expiry(expired) for expired in expiries]}
+
+
 async def _cutout(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None:
-    owners = [a async for a in store.scan(Arrival) if a.alert.cutouts == id_ and sight.sees(a.trigger_labels)]
+    leading = [arrival async for arrival in store.scan(Arrival) if arrival.alert.cutouts == id_]
+    owners = [arrival for arrival in leading if sight.sees(arrival.trigger_labels)]
     stamps = await store.read_cutouts(id_) if owners else None
-    if stamps is None:
+    expired = await stamps_expiry(store, leading) if owners and stamps is None else None
+    if stamps is None and expired is None:
         return None
     return {
         "id": f"cutout:{id_.hex()}",
-        "size_bytes": len(stamps),
+        "size_bytes": None if stamps is None else len(stamps),
         "alerts": [describe_alert(arrival, sight) for arrival in owners],
+        "expired": [] if expired is None else [_without_log(describe_expiry(expired), sight)],
     }
+
+
+def _without_log(told: dict[str, Any], sight: Sight) -> dict[str, Any]:
+    return {key: value for key, value in told.items() if key != "of" or not sight.channel}
 
 
 _TRACES: dict[str, Callable[[Store, Digest, Sight], Awaitable[dict[str, Any] | None]]] = {
     "alert": _alert,
     "point": _point,
     "state": state_lineage,
-    "result": result_lineage,
+    "result": _result,
     "reaction": _reaction,
     "config": _config,
     "job": _job,

@@ -10,6 +10,7 @@ from skymesh.jobs.pools import named_pools
 from skymesh.model.deployment import Deployment, Marker, PlacedMarker, Switch
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
+from skymesh.runtime.expired import refuse_expired
 from skymesh.runtime.live import LiveMesh, make_pools
 from skymesh.runtime.registering import register_job
 from skymesh.runtime.stored_jobs import changed_units
@@ -34,7 +35,7 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
     Raises
     ------
     SettingsError
-        If the code of a unit changed under an unchanged version.
+        If the code of a unit changed under an unchanged version, or something of that run has expired.
     TransientError
         If Kafka or the store does not answer.
     """
@@ -50,6 +51,12 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
     await mesh.store.write([run])
     before = await _at_work(mesh, plan.name)
     await _remember(mesh, plan.name, (*(each for each in before if each != id_), id_))
+    # Once it is said that the run may be at work: whoever lets it expire looks for that after saying so.
+    try:
+        await refuse_expired(mesh.store, id_)
+    except SettingsError:
+        await _remember(mesh, plan.name, before)
+        raise
     off = [Marker(each, "off") for each in before if each != id_]
     await _switch(mesh, [*off, Marker(id_, "on")])
     await _remember(mesh, plan.name, (id_,))

@@ -22,7 +22,7 @@ from skymesh.model.run import Blob
 from skymesh.model.state import State, StateLink, Verdict
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.store import Document, Found, Keys, RunStock
-from skymesh.store.tables import TABLES, Table, column_type, column_value, row_of
+from skymesh.store.tables import TABLES, Table, column_type, column_value, row_of, table_of
 
 D = TypeVar("D", bound=Document)
 _TYPES = {bool: "INTEGER", int: "INTEGER", str: "TEXT", bytes: "BLOB"}
@@ -212,6 +212,20 @@ class SqliteStore:
         arrivals = [_decoded(body, Arrival) for (body,) in rows]
         return [arrival for arrival in arrivals if any(p.id == point for p in arrival.alert.points)]
 
+    async def delete(self, kind: type[Document], partitions: Sequence[tuple[Any, ...]]) -> None:
+        """Delete all documents of a class in some partitions.
+
+        What a row took is used again by later ones. Of image stamps the bytes stay in their file, where
+        nothing leads to them any more.
+        """
+        table = table_of(kind)
+        alike: dict[tuple[Any, ...], list[Any]] = {}
+        for place in partitions:
+            alike.setdefault(place[:-1], []).append(place[-1])
+        with self._file.transaction() as connection:
+            for same, lasts in alike.items():
+                connection.executemany(*_deletion(table, same, lasts))
+
     async def close(self) -> None:
         """Let go of the files."""
         self._cutouts.close()
@@ -288,6 +302,18 @@ def _insert(table: Table) -> str:
         return f"{insert} ON CONFLICT DO UPDATE SET {taken_over} WHERE {condition}"
     action = "IGNORE" if table.first_stays else "REPLACE"
     return f"INSERT OR {action} INTO {table.name} VALUES ({marks})"
+
+
+def _deletion(table: Table, same: tuple[Any, ...], lasts: list[Any]) -> tuple[str, list[tuple[Any, ...]]]:
+    """Return what deletes partitions that differ in their last value, if it can be in one pass."""
+    places = [f'"{name}"' for name in table.placed_by]
+    if table.bucket is not None:
+        places.append(f'"{table.bucket[0]}" / {table.bucket[1]}')
+    where = "".join(f"{place} = ? AND " for place in places[:-1])
+    delete = f"DELETE FROM {table.name} WHERE {where}{places[-1]}"
+    if isinstance(lasts[0], bytes):
+        return f"{delete} = ?", [(*same, last) for last in lasts]
+    return f"{delete} IN (SELECT value FROM json_each(?))", [(*same, json.dumps(lasts))]
 
 
 def _where(key: Mapping[str, Any]) -> tuple[str, list[Any]]:

@@ -13,6 +13,7 @@ from skymesh.model.execution import JournalEntry, Result, Settled, View
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.reaction import Attempt, Held, Intent, Receipt
+from skymesh.model.retention import Expired, Gone
 from skymesh.model.run import (
     Blob,
     ConfigRecord,
@@ -33,7 +34,7 @@ Document = (
     Arrival | Verdict | State | StateLink | Settled | Result | JournalEntry | ConfigRecord | JobRecord
     | ResourceRecord | Log | Product | Run | RunSummary | UnitRecord | DeadLetter | View | SourceCount
     | Cutouts | Intent | Receipt | PlacedMarker | Blob | Alert
-    | Epoch | Deployment | Redrive | Attempt | Held
+    | Epoch | Deployment | Redrive | Attempt | Held | Expired | Gone
 )  # fmt: skip
 """Everything that is stored. Each class has its key in the store; see `skymesh.store.tables`."""
 
@@ -167,6 +168,20 @@ class Store(TierStore, Protocol):
 
     async def arrivals_with_point(self, point: Digest) -> list[Arrival]:
         """Return the arrivals that registered a point, in any log. May read the whole store."""
+
+    async def delete(self, kind: type[Document], partitions: Sequence[tuple[Any, ...]]) -> None:
+        """Delete all documents of a class in some partitions; nothing happens where there are none.
+
+        What was deleted comes back, if it is written again, only where `Table.may_return` says so: of
+        anything else a store may keep it away, and nobody is to write it.
+
+        Parameters
+        ----------
+        kind
+            The class.
+        partitions
+            Where they lie; see `skymesh.store.tables.partition_of`. Of image stamps, their ids alone.
+        """
 
     async def close(self) -> None:
         """Let go of files and connections."""

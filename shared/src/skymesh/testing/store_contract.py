@@ -19,6 +19,7 @@ from skymesh.store.store import Document, Store
 from skymesh.store.tables import TABLES, row_of
 from skymesh.testing import documents as made
 from skymesh.testing.opening import start_child
+from skymesh.testing.store_deleting import StoreDeleting
 from skymesh.testing.store_reading import StoreReading
 
 MIXED: tuple[Document, ...] = (
@@ -40,7 +41,7 @@ async def rows(store: Store) -> dict[str, list[Document]]:
     return {table.name: [document async for document in store.scan(kind)] for kind, table in TABLES.items()}
 
 
-class StoreContract(StoreReading):
+class StoreContract(StoreReading, StoreDeleting):
     """What holds for every store: what was written once is there, whatever is written again."""
 
     def damage_cutouts(self, address: str) -> None:

@@ -27,7 +27,8 @@ class WriteClock:
 
     DELETION = _FIRST_STAYS
     """Timestamp of deletions, above all others. What was deleted cannot be written again before
-    Cassandra has forgotten the deletion (``gc_grace_seconds``)."""
+    Cassandra has forgotten the deletion (``gc_grace_seconds``). What may return is deleted, and written, at
+    a timestamp of `last_stays`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

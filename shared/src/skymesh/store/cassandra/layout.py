@@ -10,11 +10,10 @@ from uuid import UUID
 
 from skymesh.codecs import wire
 from skymesh.model.alert import Cutouts
-from skymesh.store.tables import TABLES, Table, column_type, column_value, row_of
+from skymesh.store.tables import STAMPS, TABLES, Table, column_type, column_value, row_of
 
 _TYPES: Mapping[type, str] = {bool: "boolean", int: "bigint", str: "text", bytes: "blob"}
 _BUCKET = "bucket"
-_STAMPS = Table("cutouts", ("id",))
 
 KINDS: tuple[type[Any], ...] = (*TABLES, Cutouts)
 """Every class that has a table."""
@@ -80,7 +79,7 @@ class Layout:
         types = ", ".join(f"{_quoted(name)} {self._type(name)}" for name in self.columns)
         key = f"({_names(self.partition)})" + "".join(f", {_quoted(name)}" for name in self.clustering)
         # Image stamps are compressed already.
-        options = " WITH compression = {'enabled': 'false'}" if self.table is _STAMPS else ""
+        options = " WITH compression = {'enabled': 'false'}" if self.table is STAMPS else ""
         name = self.table.name
         return [
             f"CREATE TABLE IF NOT EXISTS {name} ({types}, body blob, PRIMARY KEY ({key})){options}",
@@ -101,6 +100,12 @@ class Layout:
         marks = ", ".join("?" * (len(self.columns) + 1))
         columns = f"{_names(self.columns)}, body"
         return f"INSERT INTO {{keyspace}}.{self.table.name} ({columns}) VALUES ({marks}) USING TIMESTAMP ?"
+
+    @functools.cached_property
+    def delete(self) -> str:
+        """The statement that deletes a partition at a timestamp, its first value."""
+        where = " AND ".join(f"{_quoted(name)} = ?" for name in self.partition)
+        return f"DELETE FROM {{keyspace}}.{self.table.name} USING TIMESTAMP ? WHERE {where}"
 
     def select_many(self, *, until: str = "") -> str:
         """Return the statement that reads the rows of several partitions, alike in all but their last column.
@@ -141,7 +146,7 @@ def layout_of(kind: type[Any]) -> Layout:
 
 
 def _layout(table: Table) -> Layout:
-    partition = table.partition or table.key[:1]
+    partition = table.placed_by
     clustering = tuple(name for name in table.place or table.key if name not in partition)
     indexed = tuple(index[0] for index in table.indexes if len(index) == 1 and index != partition)
     return Layout(table, partition + ((_BUCKET,) if table.bucket else ()), clustering, indexed)
@@ -156,5 +161,5 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 _LAYOUTS: Mapping[type[Any], Layout] = {kind: _layout(table) for kind, table in TABLES.items()} | {
-    Cutouts: _layout(_STAMPS)
+    Cutouts: _layout(STAMPS)
 }

@@ -154,6 +154,22 @@ class CassandraStore:
                     found[arrival.log, arrival.position] = arrival
         return sorted(found.values(), key=lambda arrival: arrival.position)
 
+    async def delete(self, kind: type[Document], partitions: Sequence[tuple[Any, ...]]) -> None:
+        """Delete all documents of a class in some partitions.
+
+        Each goes by one statement that covers the partition as a whole: a walk over the ring meets one
+        tombstone for it, not one for each row.
+
+        Raises
+        ------
+        StoreUnavailableError
+            If any of them may not have been deleted: the same is to be done again.
+        """
+        layout = layout_of(kind)
+        statement = await self._prepare(layout.delete, is_write=True)
+        timestamp = CLOCK.last_stays() if layout.table.may_return else CLOCK.DELETION
+        await self._run([Request(statement, (timestamp, *place)) for place in partitions])
+
     async def close(self) -> None:
         """Let go of the connection."""
         await self._connection.close()
@@ -209,7 +225,7 @@ async def open_store(url: str, settings: CassandraSettings) -> CassandraStore:
 
 def _timestamp(layout: Layout, document: Document) -> int:
     table = layout.table
-    if not table.first_stays:
+    if table.may_return or not table.first_stays:
         return CLOCK.last_stays()
     gives_way = table.gives_way and getattr(document, table.gives_way)
     return CLOCK.gives_way() if gives_way else CLOCK.first_stays()
