@@ -106,6 +106,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("shared_data")
         if _ON_SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("real_servers")
+            # The contracts and one run end to end are tried each time; the rest takes its time.
+            if "integration" in item.path.parts:
+                item.add_marker("crash")
         if not folder.is_dir() and item.get_closest_marker("shared_data") is not None:
             item.add_marker(pytest.mark.skip(reason=f"{ABSENT}: {folder}"))
 

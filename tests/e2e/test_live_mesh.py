@@ -89,7 +89,7 @@ def found(told, prefix):
     return set().union(*(found(part, prefix) for part in parts))
 
 
-@pytest.mark.slow
+@pytest.mark.crash
 def test_a_log_fed_without_keys_is_replayed_to_its_own_digest(mesh, tmp_path):
     """What comes through several partitions of a survey has an order of its own, which the log keeps."""
     from benchmarks import replicas
@@ -122,6 +122,7 @@ async def feed_unkeyed(url, files):
         await live.bus.publish(outputs)
 
 
+@pytest.mark.crash
 def test_services_stop_when_told_and_say_in_one_line_what_they_miss(mesh, tmp_path):
     for tier in TIERS:
         (service,) = mesh.start(tier)

@@ -109,3 +109,10 @@ def test_name_and_password_are_sent_and_never_shown(server):
 def test_what_is_no_address_is_said_at_once(url):
     with pytest.raises(SettingsError, match="schema registry"):
         SchemaRegistry(url)
+
+
+@pytest.mark.parametrize("url", ["http://somebody:secret/word@host", "https://somebody:secret\x01@host"])
+def test_what_is_wrong_with_an_address_is_not_repeated(url):
+    with pytest.raises(SettingsError) as refused:
+        SchemaRegistry(url)
+    assert "secret" not in str(refused.value)

@@ -91,6 +91,22 @@ def test_an_attempt_with_a_lease_stands_before_anything_is_sent(policy):
     assert (seen.started_utc_ms, seen.lease_until_utc_ms, seen.status) == (now, now + LEASE_MS, "open")
 
 
+@pytest.mark.parametrize("is_released", [False, True])
+@POLICIES
+def test_what_was_sent_and_only_lacks_its_receipt_is_not_sent_again(policy, is_released):
+    async def work(store, clock, courier):
+        await courier.deliver(PARCEL)
+        clock.ms += 2 * LEASE_MS
+        if is_released:  # another worker could not know, and a person has it sent once more
+            await store.write([replace(made.held(1, status="released"), id=PARCEL.intent.id)])
+        await courier.deliver(PARCEL)
+        assert len(await rows(store, Held)) == is_released
+
+    receiver = Receiver()
+    couriers(work, policy, receiver)
+    assert receiver.taken == 1 + is_released
+
+
 @POLICIES
 def test_an_outlet_that_took_nothing_is_tried_again_after_growing_pauses(policy):
     async def work(store, clock, courier):

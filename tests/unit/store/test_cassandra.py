@@ -115,12 +115,12 @@ def test_timestamps_fall_where_the_first_copy_stays_and_rise_where_the_last_does
     first = [clock.first_stays() for _ in range(9)]
     transient = [clock.gives_way() for _ in range(9)]
     last = [clock.last_stays() for _ in range(9)]
+    assert all(later < earlier for earlier, later in itertools.pairwise(first))
     assert all(
-        later < earlier
-        for timestamps in (first, transient)
+        later > earlier
+        for timestamps in (transient, last)
         for earlier, later in itertools.pairwise(timestamps)
     )
-    assert all(later > earlier for earlier, later in itertools.pairwise(last))
 
 
 def test_what_is_final_wins_over_what_gives_way_whenever_it_is_written(monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, NoReturn
@@ -27,6 +28,8 @@ from skymesh_deliver.fates import held_back
 
 _MARGIN_S: Final = 10.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 60.0
+# Far more than the batches of a worker's partitions hold.
+_MOST_SENT: Final = 1000
 
 
 class _Known(NamedTuple):
@@ -84,9 +87,12 @@ class Courier:
         # Nobody else has it, not even this process once it was started again.
         self._worker = uuid.uuid4().hex
         self._failures = 0
+        self._sent: deque[Digest] = deque(maxlen=_MOST_SENT)
 
     async def deliver(self, parcel: Parcel) -> None:
         """Send a parcel, unless somebody else may be doing so or did so.
+
+        One that we have sent ourselves only lacks its receipt, which the store did not take.
 
         Raises
         ------
@@ -96,6 +102,8 @@ class Courier:
             If the outlet does not take it now; under ``resend`` also if nobody knows.
         """
         known = await self._known(parcel)
+        if parcel.intent.id in self._sent and not known.receipts and known.held is None:
+            return
         await self._go_on_if(parcel, known, self._step(known))
         attempt = self._attempt(parcel, known)
         await self._store.write([attempt])
@@ -107,6 +115,7 @@ class Courier:
         await self._go_on_if(parcel, known, step)
         self._checkpoint(f"deliver.{parcel.outlet} attempted")
         await self._send(parcel, attempt)
+        self._sent.append(parcel.intent.id)
         self._failures = 0
 
     async def _known(self, parcel: Parcel) -> _Known:

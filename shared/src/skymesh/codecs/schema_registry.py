@@ -40,8 +40,9 @@ class SchemaRegistry:
 
         try:
             parsed = httpx.URL(url.rstrip("/"))
-        except httpx.InvalidURL as error:
-            raise SettingsError(f"no address of a schema registry ({error})") from None
+        except httpx.InvalidURL:
+            # What is wrong with it may be a part of a password.
+            raise SettingsError("no address of a schema registry") from None
         if parsed.scheme not in {"http", "https"} or not parsed.host:
             raise SettingsError("the address of a schema registry begins with http:// or https://")
         self._url = str(parsed)

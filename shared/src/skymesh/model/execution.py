@@ -111,6 +111,12 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
     alert: Digest
     results: dict[str, dict[Digest, dict[str, SettledResult]]]
 
+    @property
+    def is_transient(self) -> bool:
+        """Whether anything was ended from outside: at another attempt it may have come to something else."""
+        states = (state for by_state in self.results.values() for state in by_state.values())
+        return any(result.is_transient for state in states for result in state.values())
+
 
 class View(msgspec.Struct, frozen=True, array_like=True):
     """One channel's newest state of one stock at a position, with the results on it.

@@ -52,7 +52,8 @@ class Table:
     first_stays
         Whether a document that is there already is kept, because its key is its content.
     gives_way
-        Column that says of a document that is there whether it makes room for another.
+        Column that says of a document whether it makes room for another that comes later, and is itself no
+        match for one that does not.
     place
         Columns in whose order small rows lie, each in its place. What a run has at a position lies by
         position: such rows are appended, and are found by stock through the log's arrivals. Empty:
@@ -120,8 +121,8 @@ TABLES: dict[type[Any], Table] = {
     Settled: Table(
         "settled",
         ("run", "position"),
-        ("stock",),
-        first_stays=False,
+        ("stock", "is_transient"),
+        gives_way="is_transient",
         partition=("run", "stock"),
         retention="decisions",
     ),

@@ -200,9 +200,11 @@ def held(number: int, *, status: HeldStatus = "held") -> Held:
     return Held(one.id, one.run, one.target, *told, 2, status)
 
 
-def settled(number: int, *, run: Digest = RUN) -> Settled:
-    """Return what was settled at the n-th alert."""
+def settled(number: int, *, run: Digest = RUN, ended: int = 0) -> Settled:
+    """Return what was settled at the n-th alert, or the n-th way in which it was ended from outside."""
     told = SettledResult(digest_of("result", number), "ok", digest_of("digest", number), is_transient=False)
+    if ended:
+        told = SettledResult(told.id, "failed", digest_of("digest", -ended), is_transient=True)
     by_state = {digest_of("state", number): {"decline": told}}
     return Settled(
         run, place(number), STOCKS[number % len(STOCKS)], alert_id("ztf", number), {CHANNEL: by_state}

@@ -16,8 +16,8 @@ class WriteClock:
     Of two writes to one row Cassandra keeps the one with the larger timestamp, wherever and in
     whatever order they arrive. A document whose first copy is to stay is therefore written at a
     timestamp that falls as time passes: the earlier write has the larger one, and no row needs to be
-    looked at before it is written. What gives way (a result that was ended from outside) falls from a
-    far lower start, so that anything final wins over it, written before or after.
+    looked at before it is written. What gives way (what was ended from outside) rises from a far lower
+    start: the last of its kind stays, and anything final wins over it, written before or after.
 
     Within a process no two timestamps are equal, and they keep their order even if the system's clock
     is set back. Of two processes the first is the one whose clock says so. That matters only for rows
@@ -39,8 +39,8 @@ class WriteClock:
         return _FIRST_STAYS - self._next_us()
 
     def gives_way(self) -> int:
-        """Return a timestamp under which an earlier write wins, and anything that does not give way."""
-        return _GIVES_WAY - self._next_us()
+        """Return a timestamp under which a later write wins, and anything that does not give way."""
+        return _GIVES_WAY + self._next_us()
 
     def last_stays(self) -> int:
         """Return a timestamp under which a later write wins."""
