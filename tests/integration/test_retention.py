@@ -21,6 +21,7 @@ from skymesh.model.run import DeadLetter, Original, Run
 from skymesh.provenance.journal import BATCH
 from skymesh.settings.retention import RetentionSettings
 from skymesh.store.tables import TABLES
+from skymesh.units import installed
 from skymesh_local.dead import Found, redrive
 from skymesh_local.expiring import expire_due
 from skymesh_local.mesh import OnServers
@@ -53,11 +54,18 @@ def expire(mesh, *classes, run="", before=None, is_dry=False, **settings):
 def jobs(tmp_path, monkeypatch):
     """Two jobs, the second of which looks at image stamps."""
     monkeypatch.syspath_prepend(announce_units(tmp_path / "units", "support.wired_units"))
+    _forget_units()
     looks = channel(analyse={"looks": {"unit": "Looks"}})
-    return (
+    yield (
         write_job(tmp_path / "night.yaml", nights.channels(), name="night"),
         write_job(tmp_path / "other.yaml", {"all": looks}, name="other"),
     )
+    _forget_units()
+
+
+def _forget_units():
+    for cached in (installed.units, installed.load, installed.code_digest):
+        cached.cache_clear()
 
 
 async def begin(loops, jobs):
@@ -395,6 +403,7 @@ def test_an_embedded_run_expires_as_well_and_another_one_over_its_log_is_whole(t
     with open_store(path) as embedded:
         told = asyncio.run(work(embedded))
     assert [one["class"] for one in told["expired"]] == ["decisions", "journal", "packets"]
+    assert told["expired"][-1]["rows"] == {"cutouts": 1}
     found = audit_store(path)
     assert found.holes == []
     assert (found.digest, found.packets["read"]) == (first["digest"], first["alerts"]["read"])

@@ -170,10 +170,11 @@ async def _doomed(mesh: Mesh, due: Expired) -> AsyncIterator[Place]:
 async def _doomed_packets(mesh: Mesh, due: Expired) -> AsyncIterator[Place]:
     """Yield the packets and image stamps to which only arrivals lead that are covered."""
     store = mesh.store
+    runs = [run async for run in store.scan(Run, log=due.owner)]
+    context = await mesh.context(runs[0])
     with closing(SortedRows(3)) as rows:
-        for run in [run async for run in store.scan(Run, log=due.owner)][:1]:
-            coming = await find_in_flight(mesh, await mesh.context(run), {"t0": ALERTS})
-            rows.add(_row(_STAMPS, id_, _KEPT) for id_ in coming.stamps)
+        coming = await find_in_flight(mesh, context, {"t0": ALERTS})
+        rows.add(_row(_STAMPS, id_, _KEPT) for id_ in coming.stamps)
         for log in await find_logs(store):
             before = [known for known in await expiries_of(store, log) if known.status == "done"]
             if log == due.owner and not due.until:
@@ -187,8 +188,11 @@ async def _doomed_packets(mesh: Mesh, due: Expired) -> AsyncIterator[Place]:
             is_kept, number, id_ = body[0] == _KEPT, body[1], body[2:]
             if is_kept:
                 kept = body[1:]
-            elif body[1:] != kept:
-                yield (Cutouts if number == _STAMPS else Alert), (id_,)
+            elif body[1:] != kept and number == _STAMPS:
+                yield Cutouts, (id_,)
+            elif body[1:] != kept and context.run is None:
+                # Whole packets are kept by the ingest of a live mesh alone.
+                yield Alert, (id_,)
 
 
 def _rows(alert: Alert, *, is_lost: bool) -> list[tuple[Any, ...]]:

@@ -79,8 +79,8 @@ async def show(store: Store, name: str, channel: str) -> dict[str, Any]:
 async def _expired(store: Store, seen: list[Arrival], sight: Sight) -> list[dict[str, Any]]:
     """Return what of the object's runs has expired, and of which alerts the image stamps have."""
     told = await expired_decisions(store, sight, seen, ("decisions", "journal"))
-    for arrival in seen:
-        id_ = arrival.alert.cutouts
+    leading = {arrival.alert.cutouts: arrival for arrival in seen}
+    for id_, arrival in leading.items():
         if id_ is not None and await store.read_cutouts(id_) is None:
             expired = await stamps_expiry(store, [arrival])
             if expired is not None:
