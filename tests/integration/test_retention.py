@@ -31,7 +31,7 @@ from skymesh_local.settings import RunSettings
 from skymesh_local.show import show
 from skymesh_local.trace import trace
 from support import nights
-from support.announced import announce_units
+from support.announced import announce_units, forget_units
 from support.live_loops import TIERS, on_file, on_servers, servers
 from support.mesh import audit_store, channel, open_store, write_files, write_job
 from support.packets import JD, container, packet
@@ -53,11 +53,13 @@ def expire(mesh, *classes, run="", before=None, is_dry=False, **settings):
 def jobs(tmp_path, monkeypatch):
     """Two jobs, the second of which looks at image stamps."""
     monkeypatch.syspath_prepend(announce_units(tmp_path / "units", "support.wired_units"))
+    forget_units()
     looks = channel(analyse={"looks": {"unit": "Looks"}})
-    return (
+    yield (
         write_job(tmp_path / "night.yaml", nights.channels(), name="night"),
         write_job(tmp_path / "other.yaml", {"all": looks}, name="other"),
     )
+    forget_units()
 
 
 async def begin(loops, jobs):
