@@ -10,13 +10,12 @@ import pytest
 from skymesh.model.execution import JournalEntry, View
 from skymesh.model.run import JobRecord
 from skymesh.runtime.topics import states_of
-from skymesh.units import installed
 from skymesh_local import app
 from skymesh_local.audit_journal import readers_of
 from skymesh_t2.pool import Pool, tier_of
 from skymesh_t2.tier import T2
 from support import nights
-from support.announced import announce_units
+from support.announced import announce_units, forget_units
 from support.mesh import (
     audit_store,
     channel,
@@ -37,7 +36,7 @@ POOLS = ("", "heavy", "gpu")
 def analyse(tmp_path, monkeypatch):
     """Analysers that build on each other across pools, there and back, and from one to another."""
     monkeypatch.syspath_prepend(announce_units(tmp_path / "units", "support.wired_units"))
-    forget()
+    forget_units()
     yield {
         "summary": {"unit": "LightCurveSummary"},
         "looks": {"unit": "Looks", "pool": "gpu"},
@@ -46,12 +45,7 @@ def analyse(tmp_path, monkeypatch):
         "again": {"unit": "OnPlace", "pool": "gpu", "inputs": {"place": "where"}},
         "home": {"unit": "OnPlace", "inputs": {"place": "again"}},
     }
-    forget()
-
-
-def forget():
-    for cached in (installed.units, installed.load, installed.code_digest):
-        cached.cache_clear()
+    forget_units()
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from skymesh.model.run import DeadLetter, Original, Run
 from skymesh.provenance.journal import BATCH
 from skymesh.settings.retention import RetentionSettings
 from skymesh.store.tables import TABLES
-from skymesh.units import installed
 from skymesh_local.dead import Found, redrive
 from skymesh_local.expiring import expire_due
 from skymesh_local.mesh import OnServers
@@ -32,7 +31,7 @@ from skymesh_local.settings import RunSettings
 from skymesh_local.show import show
 from skymesh_local.trace import trace
 from support import nights
-from support.announced import announce_units
+from support.announced import announce_units, forget_units
 from support.live_loops import TIERS, on_file, on_servers, servers
 from support.mesh import audit_store, channel, open_store, write_files, write_job
 from support.packets import JD, container, packet
@@ -54,18 +53,13 @@ def expire(mesh, *classes, run="", before=None, is_dry=False, **settings):
 def jobs(tmp_path, monkeypatch):
     """Two jobs, the second of which looks at image stamps."""
     monkeypatch.syspath_prepend(announce_units(tmp_path / "units", "support.wired_units"))
-    _forget_units()
+    forget_units()
     looks = channel(analyse={"looks": {"unit": "Looks"}})
     yield (
         write_job(tmp_path / "night.yaml", nights.channels(), name="night"),
         write_job(tmp_path / "other.yaml", {"all": looks}, name="other"),
     )
-    _forget_units()
-
-
-def _forget_units():
-    for cached in (installed.units, installed.load, installed.code_digest):
-        cached.cache_clear()
+    forget_units()
 
 
 async def begin(loops, jobs):

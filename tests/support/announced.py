@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import importlib
 
-from skymesh.units import Unit
+from skymesh.units import Unit, installed
+
+
+def forget_units():
+    """Have the installed units be looked for anew, here where a process does so once."""
+    for cached in (installed.units, installed.load, installed.code_digest):
+        cached.cache_clear()
 
 
 def announce_units(folder, module):

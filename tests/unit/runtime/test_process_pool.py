@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from skymesh.errors import TransientError
 from skymesh.runtime import process_pool
 from skymesh.runtime.execute import InProcessExecutor, Task
 from skymesh.runtime.process_pool import ProcessExecutor
@@ -94,6 +96,18 @@ def test_no_answer_to_what_was_given_up_is_taken_for_that_to_something_else(proc
     with pytest.raises((AttributeError, TypeError, pickle.PicklingError)):
         processes.run([*told(1), cannot_travel, *told(2)])
     assert endings(processes, told(6, 7)) == [("ok", "", {"number": 6}), ("ok", "", {"number": 7})]
+
+
+def test_a_machine_without_room_for_a_process_is_no_fault_of_a_task(processes, monkeypatch):
+    def refuse(**_):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    processes.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(processes._context, "Process", refuse)
+        with pytest.raises(TransientError, match="no process can be started"):
+            processes.run(told(1, 2))
+    assert endings(processes, told(3)) == [("ok", "", {"number": 3})]
 
 
 @pytest.mark.parametrize("executor", [InProcessExecutor(), None], ids=["here", "processes"])

@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import NamedTuple
 
-from skymesh.errors import MeshError
+from skymesh.errors import MeshError, TransientError
 from skymesh.runtime.execute import Finished, Task, execute_all
 
 _CHUNK = 16
@@ -84,7 +84,13 @@ class ProcessExecutor:
         self._workers: list[_Worker] = []
 
     def run(self, tasks: Sequence[Task]) -> list[Finished]:
-        """Run tasks; a process that is late, or dies twice, settles its task as failed."""
+        """Run tasks; a process that is late, or dies twice, settles its task as failed.
+
+        Raises
+        ------
+        TransientError
+            If a unit says that a service is away, or this machine has no room for another process.
+        """
         # Not before: processes are started in the thread that hears signals, which is the one that computes.
         while len(self._workers) < self._wanted:
             self._workers.append(self._start())
@@ -168,12 +174,21 @@ class ProcessExecutor:
             self._send(worker)
 
     def _start(self) -> _Worker:
+        try:
+            return self._started()
+        except OSError as error:
+            # It is not about what is to be computed.
+            raise TransientError(f"no process can be started for units: {error.strerror}") from error
+
+    def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs,), daemon=True)
         # Processes start deaf to an interrupt from the terminal: this one ends them.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        process.start()
-        signal.signal(signal.SIGINT, before)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
         theirs.close()
         return _Worker(process, ours)
 
