@@ -153,3 +153,11 @@ def test_any_curve_has_a_window_of_numbers_that_moves_with_it(rows, shift_days):
             assert moved[name] == pytest.approx(value + shift_days, abs=1e-7)
         else:
             assert moved[name] == value
+
+
+def test_a_band_without_a_peak_to_speak_of_is_no_overflow():
+    bright = [(float(day), "ztfr", 5000.0, 10.0) for day in range(4)]
+    faint = [(float(day), "ztfg", flux, 1.0) for day, flux in enumerate((-1e99, 1e-250))]
+    found = plain_content(PhaseLimit(half_time_days=20).run(flux_curve(bright + faint)), PhaseWindow)
+    json.dumps(found, allow_nan=False)
+    assert found["evaluation"] != "fail:detections"

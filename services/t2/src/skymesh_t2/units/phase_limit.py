@@ -170,7 +170,9 @@ class PhaseLimit(Analyser):
             if peak.flux_njy[0] <= 0:
                 continue
             since = rows.days - peak.days[0]
-            loss = 1 - rows.flux_njy / peak.flux_njy[0]
+            # Next to a peak of next to nothing a negative flux is an infinite loss, as it should be.
+            with np.errstate(over="ignore"):
+                loss = 1 - rows.flux_njy / peak.flux_njy[0]
             for name, is_part in (("rise", since < 0), ("fall", since > 0)):
                 for fraction in self.rise_fractions if is_part.any() else ():
                     days = np.abs(since[is_part])
