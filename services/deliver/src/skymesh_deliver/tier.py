@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from skymesh.jobs.deployed import Deployed
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.records import Intended
-from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.provenance.journal import Stopwatch, Told, batch_journal
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Found, Keys
@@ -70,28 +72,19 @@ class Deliver(Tier[Intended]):
     def _journal(
         self, batch: Batch[Intended], found: Found, fates: Fates, watch: Stopwatch
     ) -> tuple[JournalEntry, ...]:
-        place = (self.name, batch.partition, batch.first, batch.end)
         own = self._own(batch)
-        runs = _runs(own)
+        told = {run: self._told(found.jobs[run], fates, watch) for run in _runs(own)}
+        place = (self.name, batch.partition, batch.first, batch.end)
         counts = {"records": len(batch.records), "passed_over": len(batch.records) - len(own)}
-        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
-        for run in runs:
-            journalist = Journalist(run, *place)
-            for channel, reaction in self._reactions(found.jobs[run]):
-                told = fates.lines.get((run, channel, reaction), [])
-                entries.append(
-                    journalist.entry(channel, reaction, None, told, watch.started_utc, watch.seconds())
-                )
-        return tuple(entries)
+        return batch_journal(self._context.owner, place, watch, counts, told)
 
-    def _reactions(self, job: Deployed) -> list[tuple[str, str]]:
-        """Return the reactions of a job that tell the outlet, with their channels."""
-        return [
-            (channel.name, reaction.name)
-            for channel in job.plan.channels
-            for reaction in channel.reactions
-            if self._door.target in reaction.outlets
-        ]
+    def _told(self, job: Deployed, fates: Fates, watch: Stopwatch) -> Iterator[Told]:
+        """Yield what was done for the reactions of a job that tell the outlet."""
+        for channel in job.plan.channels:
+            for reaction in channel.reactions:
+                if self._door.target in reaction.outlets:
+                    own = fates.lines.get((job.run, channel.name, reaction.name), [])
+                    yield Told(channel.name, reaction.name, None, own, watch.seconds())
 
 
 def _runs(records: list[Intended]) -> tuple[Digest, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.plan import ChannelPlan
 from skymesh.model.access import union_of_labels
 from skymesh.model.execution import JournalEntry, Line
@@ -13,7 +14,7 @@ from skymesh.model.point import DataPoint
 from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Reached, ReachedState
 from skymesh.model.state import State, StateLink, make_state
-from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.provenance.journal import Stopwatch, Told, batch_journal
 from skymesh.runtime.guard import guarded
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, STATES
@@ -167,20 +168,16 @@ class T1(Tier[Accepted]):
         watch: Stopwatch,
         spent: dict[_Channel, float],
     ) -> tuple[JournalEntry, ...]:
+        told = {run: _told(found.jobs[run], lines, spent) for run in _runs(batch)}
         place = (self.name, batch.partition, batch.first, batch.end)
-        runs = _runs(batch)
-        counts = {"records": len(batch.records)}
-        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
-        for run in runs:
-            journalist = Journalist(run, *place)
-            for channel in found.jobs[run].plan.channels:
-                told, seconds = lines.get((run, channel.name), []), spent.get((run, channel.name), 0.0)
-                entries.append(
-                    journalist.entry(
-                        channel.name, "combine", channel.combiner.ref, told, watch.started_utc, seconds
-                    )
-                )
-        return tuple(entries)
+        return batch_journal(self._context.owner, place, watch, {"records": len(batch.records)}, told)
+
+
+def _told(job: Deployed, lines: dict[_Channel, list[Line]], spent: dict[_Channel, float]) -> Iterator[Told]:
+    for channel in job.plan.channels:
+        place = (job.run, channel.name)
+        own, seconds = lines.get(place, []), spent.get(place, 0.0)
+        yield Told(channel.name, "combine", channel.combiner.ref, own, seconds)
 
 
 def _runs(batch: Batch[Accepted]) -> tuple[Digest, ...]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from skymesh.jobs.deployed import Deployed
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
 from skymesh.model.records import Reached
-from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.provenance.journal import Stopwatch, Told, batch_journal
 from skymesh.runtime.execute import Executor
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.store.store import Document, Found, Keys
@@ -141,22 +144,16 @@ class T2(Tier[Reached]):
         for site in sites:
             for name, line in site.lines.items():
                 lines.setdefault((site.run, site.channel.name, name), []).append(line)
+        told = {run: self._told(found.jobs[run], lines) for run in _runs(batch)}
         place = (self.name, batch.partition, batch.first, batch.end)
-        runs = _runs(batch)
-        counts = {"records": len(batch.records)}
-        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
-        for run in runs:
-            journalist = Journalist(run, *place)
-            for channel in found.jobs[run].plan.channels:
-                for instance in filter(self._pool.runs, channel.instances):
-                    told = lines.get((run, channel.name, instance.name), [])
-                    seconds = sum(line.seconds for line in told)
-                    entries.append(
-                        journalist.entry(
-                            channel.name, instance.name, instance.ref, told, watch.started_utc, seconds
-                        )
-                    )
-        return tuple(entries)
+        return batch_journal(self._context.owner, place, watch, {"records": len(batch.records)}, told)
+
+    def _told(self, job: Deployed, lines: dict[tuple[Digest, str, str], list[Line]]) -> Iterator[Told]:
+        for channel in job.plan.channels:
+            for instance in filter(self._pool.runs, channel.instances):
+                own = lines.get((job.run, channel.name, instance.name), [])
+                seconds = sum(line.seconds for line in own)
+                yield Told(channel.name, instance.name, instance.ref, own, seconds)
 
 
 def _runs(batch: Batch[Reached]) -> tuple[Digest, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 
+from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.reactions import VIEW
 from skymesh.model.execution import JournalEntry, Line, View
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.records import Completed, Intended
-from skymesh.provenance.journal import Journalist, Stopwatch
+from skymesh.provenance.journal import Stopwatch, Told, batch_journal
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import INTENTS, RESULTS
 from skymesh.store.store import Found, Keys
@@ -71,26 +73,20 @@ class T3(Tier[Completed]):
         reacting: Reacting,
         watch: Stopwatch,
     ) -> tuple[JournalEntry, ...]:
+        told = {run: _told(found.jobs[run], viewed, reacting, watch) for run in _runs(batch)}
         place = (self.name, batch.partition, batch.first, batch.end)
-        runs = _runs(batch)
-        counts = {"records": len(batch.records)}
-        entries = [Journalist(self._context.owner, *place).batch(runs, watch, counts)]
-        for run in runs:
-            journalist = Journalist(run, *place)
-            for channel in found.jobs[run].plan.channels:
-                lines = viewed.get((run, channel.name), [])
-                entries.append(
-                    journalist.entry(channel.name, VIEW, None, lines, watch.started_utc, watch.seconds())
-                )
-                for reaction in channel.reactions:
-                    told = reacting.lines.get((run, channel.name, reaction.name), [])
-                    seconds = sum(line.seconds for line in told)
-                    entries.append(
-                        journalist.entry(
-                            channel.name, reaction.name, reaction.ref, told, watch.started_utc, seconds
-                        )
-                    )
-        return tuple(entries)
+        return batch_journal(self._context.owner, place, watch, {"records": len(batch.records)}, told)
+
+
+def _told(
+    job: Deployed, viewed: dict[tuple[Digest, str], list[Line]], reacting: Reacting, watch: Stopwatch
+) -> Iterator[Told]:
+    for channel in job.plan.channels:
+        yield Told(channel.name, VIEW, None, viewed.get((job.run, channel.name), []), watch.seconds())
+        for reaction in channel.reactions:
+            own = reacting.lines.get((job.run, channel.name, reaction.name), [])
+            seconds = sum(line.seconds for line in own)
+            yield Told(channel.name, reaction.name, reaction.ref, own, seconds)
 
 
 def _runs(batch: Batch[Completed]) -> tuple[Digest, ...]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from skymesh.model.execution import JournalEntry, Line, UnitRef, count_lines, journal_id
 from skymesh.model.ids import Digest, text_id
@@ -29,6 +30,16 @@ class Stopwatch:
     def seconds(self) -> float:
         """Return the seconds since the start."""
         return time.perf_counter() - self._start
+
+
+class Told(NamedTuple):
+    """What one unit did for one channel over a batch; see `JournalEntry`."""
+
+    channel: str
+    instance: str
+    ref: UnitRef | None
+    lines: Sequence[Line]
+    seconds: float
 
 
 class Journalist:
@@ -94,3 +105,37 @@ class Journalist:
         stock = "" if letter.original is None else letter.original.stock
         line = Line(letter.place, stock, (text_id("letter", letter_id(letter)),), DEAD, letter.reason)
         return self.entry("", BATCH, None, [line], watch.started_utc, watch.seconds(), {"records": 1})
+
+
+def batch_journal(
+    owner: Digest,
+    place: tuple[str, int, int, int],
+    watch: Stopwatch,
+    records: Mapping[str, int],
+    told: Mapping[Digest, Iterable[Told]],
+) -> tuple[JournalEntry, ...]:
+    """Return the entry of a batch, and those of the units of every run that was at work in it.
+
+    Parameters
+    ----------
+    owner
+        Whose the entries of batches are.
+    place
+        The tier, and the partition and offsets that the batch covers.
+    watch
+        When the work began.
+    records
+        What the batch counts.
+    told
+        run → what its units did.
+    """
+    entries = [Journalist(owner, *place).batch(tuple(told), watch, records)]
+    for run, units in told.items():
+        journalist = Journalist(run, *place)
+        entries += [
+            journalist.entry(
+                unit.channel, unit.instance, unit.ref, unit.lines, watch.started_utc, unit.seconds
+            )
+            for unit in units
+        ]
+    return tuple(entries)
