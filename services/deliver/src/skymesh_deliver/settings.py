@@ -9,9 +9,9 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from skymesh.errors import SettingsError
 from skymesh.jobs.outlets import PUBLIC
 from skymesh.settings.environment import secret_text
+from skymesh.settings.remote import trusting
 from skymesh.settings.service import ServiceSettings
 from skymesh_deliver.attempts import Policy
 
@@ -133,11 +133,4 @@ class WebhookSettings(BaseSettings):
         SettingsError
             If the file cannot be read.
         """
-        if self.tls_ca is None:
-            return None
-        try:
-            return ssl.create_default_context(cafile=self.tls_ca)
-        except ssl.SSLError:
-            raise SettingsError("is no certificate in PEM", where=str(self.tls_ca)) from None
-        except OSError as error:
-            raise SettingsError(f"cannot be read: {error.strerror}", where=str(self.tls_ca)) from None
+        return None if self.tls_ca is None else trusting(self.tls_ca)

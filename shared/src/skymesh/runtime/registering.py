@@ -42,9 +42,14 @@ async def register_job(store: Store, plan: JobPlan) -> JobPlan:
     return plan
 
 
-async def _versioned(store: Store, ref: UnitRef) -> UnitRef:
+async def has_changed(store: Store, ref: UnitRef) -> bool:
+    """Return whether the store knows other code under a unit's version."""
     known = await store.get(UnitRecord, unit=ref.unit, version=ref.version)
-    if known is None or known.code == ref.code:
+    return known is not None and known.code != ref.code
+
+
+async def _versioned(store: Store, ref: UnitRef) -> UnitRef:
+    if not await has_changed(store, ref):
         return ref
     version = f"{ref.version}+{ref.code.hex()[:12]}"
     get_log().warning("code changed under an unchanged version", unit=ref.unit, runs_as=version)

@@ -27,6 +27,7 @@ from skymesh.errors import (
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
 from skymesh.runtime.forgotten import refuse_forgotten
+from skymesh.runtime.jobs import Jobs
 from skymesh.runtime.joining import Joinable, OwnGroup
 from skymesh.runtime.live import LiveMesh, live_mesh
 from skymesh.runtime.lookout import LOOK_EVERY_S, Look, Lookout, look_at_nothing
@@ -169,10 +170,12 @@ class _Service:
                     self._health.met("store")
                     readings = await self._build(mesh)
                     pause_s = _FIRST_PAUSE_S
+                    # One for all readings: a job is planned once, however many outlets tell of it.
+                    jobs = StoredJobs(mesh.store, self._main)
                     try:
                         async with asyncio.TaskGroup() as tasks:
                             for reading in readings:
-                                tasks.create_task(self._read(mesh, reading))
+                                tasks.create_task(self._read(mesh, reading, jobs))
                     finally:
                         for reading in readings:
                             reading.close()
@@ -188,11 +191,10 @@ class _Service:
             except* MeshError as errors:
                 raise _first(errors) from None
 
-    async def _read(self, mesh: LiveMesh, reading: Reading) -> None:
+    async def _read(self, mesh: LiveMesh, reading: Reading, jobs: Jobs) -> None:
         """Be a member of the tier's group, and again after it was lost, until told to stop."""
         context, tier, settings = mesh.context, reading.tier, self._settings
         own = OwnGroup(mesh.bus, context.group(tier.name), reading.topics or (context.topic(tier.reads),))
-        jobs = StoredJobs(mesh.store, self._main)
 
         async def work(partition: Partition) -> None:
             if reading.source is None:

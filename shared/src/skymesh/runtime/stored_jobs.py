@@ -11,8 +11,9 @@ from skymesh.jobs.plan import JobPlan, plan_job
 from skymesh.jobs.spec import JobSpec
 from skymesh.model.execution import UnitRef
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.run import JobRecord, Run, UnitRecord
+from skymesh.model.run import JobRecord, Run
 from skymesh.runtime.compute import Compute, compute_here
+from skymesh.runtime.registering import has_changed
 from skymesh.store.store import Store
 
 
@@ -62,12 +63,7 @@ class StoredJobs:
 
 async def changed_units(store: Store, refs: Iterable[UnitRef]) -> list[str]:
     """Return the units, with versions, under which the store knows other code."""
-    changed = []
-    for ref in dict.fromkeys(refs):
-        known = await store.get(UnitRecord, unit=ref.unit, version=ref.version)
-        if known is not None and known.code != ref.code:
-            changed.append(f"{ref.unit} {ref.version}")
-    return changed
+    return [f"{ref.unit} {ref.version}" for ref in dict.fromkeys(refs) if await has_changed(store, ref)]
 
 
 def _planned(record: JobRecord) -> JobPlan:

@@ -72,12 +72,23 @@ class RemoteSettings(BaseSettings):
         """
         if not self.has_tls:
             return None
-        with _readable(self.tls_ca):
-            context = ssl.create_default_context(cafile=self.tls_ca)
+        context = trusting(self.tls_ca)
         if self.tls_cert is not None:
             with _readable(self.tls_cert):
                 context.load_cert_chain(self.tls_cert, self.tls_key)
         return context
+
+
+def trusting(authority: Path | None) -> ssl.SSLContext:
+    """Return what verifies certificates by the authority in a file (PEM); by the system's without one.
+
+    Raises
+    ------
+    SettingsError
+        If the file cannot be read.
+    """
+    with _readable(authority):
+        return ssl.create_default_context(cafile=authority)
 
 
 @contextmanager
