@@ -14,7 +14,7 @@ from skymesh.errors import InvariantError, UnitTimeoutError
 from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.plan import ChannelPlan, Configured, Instance, JobPlan
 from skymesh.jobs.wires import Wire
-from skymesh.model.execution import Result, Settled, UnitRef, config_id
+from skymesh.model.execution import Result, UnitRef, config_id
 from skymesh.model.ids import digest_of
 from skymesh.model.position import Position
 from skymesh.model.records import Completed, Reached, ReachedState, Times
@@ -140,7 +140,6 @@ class Mesh:
         self.topics = {STATES: [wire.encode(record) for record in sent]}
         self.read = {}
         self.results = {}
-        self.settled = {}
         self.journal = []
 
     def waiting(self, tier):
@@ -155,11 +154,9 @@ class Mesh:
         batch = Batch(0, first, end, tuple(range(first, end)), (0,) * len(values), decoded)
         outcome = tier.process(batch, self._found(tier, batch))
         for document in outcome.documents:
-            if isinstance(document, Result):
-                self.results[document.id] = document
-            else:
-                assert isinstance(document, Settled)
-                self.settled[document.run, document.position] = document
+            # What was settled is told by records alone: a batch that is not committed leaves none behind.
+            assert isinstance(document, Result)
+            self.results[document.id] = document
         if is_committed:
             self.read[tier.name] = end
             for record in outcome.records:
@@ -223,7 +220,6 @@ def test_in_any_pools_and_any_interleaving_the_same_is_settled(data):
             mesh.step(tier, count, is_committed=False)
         mesh.step(tier, count)
     expected = alone(of_jobs, sent)
-    assert mesh.settled == expected.settled
     assert mesh.contents() == expected.contents()
     assert mesh.told() == expected.told()
     assert sorted(mesh.completed(), key=repr) == sorted(expected.completed(), key=repr)
@@ -305,8 +301,9 @@ def test_what_a_deadline_ended_stays_ended_for_the_run_whatever_the_store_has_si
     })  # fmt: skip
     mesh.results[late.id] = better
     mesh.drain(t2(Pool("heavy")))
-    assert mesh.settled == alone({job.run: job}, sent).settled
-    ((settled,),) = [of_channel.values() for of_channel in _only(mesh.settled).results.values()]
+    assert mesh.completed() == alone({job.run: job}, sent).completed()
+    ((_, _, by_channel),) = mesh.completed()
+    settled = _only(_only(by_channel))
     assert {name: told.outcome for name, told in settled.items()} == {
         "first": "failed", "second": "missing", "third": "ok",
     }  # fmt: skip

@@ -23,7 +23,16 @@ from skymesh.jobs.spec import WiredSpec
 from skymesh.jobs.when import ALWAYS, Condition
 from skymesh.jobs.wires import Wiring
 from skymesh.model.alert import Alert, Arrival, Source
-from skymesh.model.execution import JournalEntry, Result, UnitRef, View, config_id, content_digest
+from skymesh.model.execution import (
+    JournalEntry,
+    Result,
+    Settled,
+    SettledResult,
+    UnitRef,
+    View,
+    config_id,
+    content_digest,
+)
 from skymesh.model.ids import digest_of, text_id
 from skymesh.model.position import Position
 from skymesh.model.reaction import Intent, reaction_id
@@ -247,19 +256,22 @@ def _record(step):
     states = {}
     for index in range(len(step.scores)):
         made = _result(step, index, "score")
-        other = (digest_of("result", ["none", step.stock, step.offset, index]), "missing")
-        states[state_of(step, index).id] = {"score": (made.id, made.outcome), "other": other}
+        score = SettledResult(made.id, made.outcome, made.digest, made.is_transient)
+        none = digest_of("result", ["none", step.stock, step.offset, index])
+        other = SettledResult(none, "missing", content_digest("missing", None), is_transient=False)
+        states[state_of(step, index).id] = {"score": score, "other": other}
     return Completed(
         Position(0, 0, step.offset), step.stock, _alert_of(step), {RUN: {CHANNEL: states}}, Times(0, 59000.0)
     )
 
 
 class Told(NamedTuple):
-    """What T3 made: intents by position and id, what it published, views, and its journal."""
+    """What T3 made: intents by position and id, what it published, what it keeps, and its journal."""
 
     intents: list
     published: list
     views: list
+    settled: list
     journal: list
 
     def lines(self, instance="event"):
@@ -294,6 +306,7 @@ def run(folder, plan, steps, *, batch_records=500, again=0, origin="real"):
             [wire.decode(r.value, Intended) async for part in embedded.bus.iter_from(topics[INTENTS], 0, 0)
              for r in part],
             [view async for view in embedded.store.scan(View)],
+            [row async for row in embedded.store.scan(Settled)],
             [wire.decode(r.value, JournalEntry)
              async for part in embedded.bus.iter_from(topics[PROVENANCE], 0, 0) for r in part],
         )  # fmt: skip
@@ -326,6 +339,19 @@ def test_a_state_that_meets_the_condition_fires_and_the_others_do_not(tmp_path):
     assert first.results["score"] == (_result(steps[1], 0, "score").id, "ok")
     assert [record.reaction for record in told.published] == [intent.id for intent in told.intents]
     assert len(told.views) == 4
+
+
+@pytest.mark.parametrize("again", [0, 2])
+def test_what_was_settled_is_kept_as_it_was_completed_whether_anything_reacts_or_not(tmp_path, again):
+    steps = [Step(1, (0.0, None)), Step(2, (2.0,)), Step(3, (None,), "ztf:ZTF21aaaaaab")]
+    records = [_record(step) for step in steps]
+    for number, plan in enumerate((job(), job(reaction(Tells())))):
+        (tmp_path / str(number)).mkdir()
+        told = run(tmp_path / str(number), plan, steps, batch_records=2, again=again)
+        assert told.settled == [
+            Settled(RUN, record.position, record.stock, record.alert, record.results[RUN])
+            for record in records
+        ]
 
 
 def test_a_run_on_simulated_alerts_tells_them_as_simulated(tmp_path):
@@ -463,6 +489,6 @@ def test_batches_repetitions_and_order_of_completion_change_nothing_that_was_dec
     batch_records, again = data.draw(st.integers(1, 4)), data.draw(st.integers(0, len(steps)))
     other = run(tmp_path_factory.mktemp("b"), plan, steps, batch_records=batch_records, again=again)
     assert sorted(other.intents, key=lambda i: i.id) == sorted(told.intents, key=lambda i: i.id)
-    assert other.views == told.views
+    assert (other.views, other.settled) == (told.views, told.settled)
     assert {record.reaction for record in other.published} == {intent.id for intent in told.intents}
     assert other.published[: len(told.published)] == told.published

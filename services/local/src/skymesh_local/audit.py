@@ -32,7 +32,8 @@ from skymesh_local.audit_ingest import Ingested, audit_files, audit_streams
 from skymesh_local.audit_journal import INGEST, Journal, collect_journal
 from skymesh_local.audit_log import Registry, audit_log
 from skymesh_local.audit_reactions import audit_reactions
-from skymesh_local.audit_states import audit_results, audit_states, audit_verdicts, audit_views
+from skymesh_local.audit_results import audit_results, audit_views
+from skymesh_local.audit_states import audit_states, audit_verdicts
 from skymesh_local.audit_tiling import audit_tiling
 from skymesh_local.digests import run_digests
 from skymesh_local.mesh import Mesh

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from skymesh.codecs import wire
 from skymesh.jobs.pools import named_pools
+from skymesh.jobs.reactions import VIEW
 from skymesh.model.deployment import PlacedMarker, spans
 from skymesh.model.execution import JournalEntry, service_of
+from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
 from skymesh.provenance.journal import BATCH
@@ -81,6 +83,22 @@ class Journal:
     def inflight(self) -> int:
         """Records that some tier has not completed."""
         return sum(self.left.values())
+
+    @functools.cached_property
+    def viewed(self) -> frozenset[tuple[str, str]]:
+        """Channel and state of all that T3 has viewed."""
+        entries = [entry for entry in self.of("t3") if entry.instance == VIEW]
+        return frozenset((entry.channel, line.subject) for entry in entries for line in entry.lines)
+
+    def has_viewed(self, states: Mapping[str, Iterable[Digest]]) -> bool:
+        """Return whether T3 has viewed any of what channels reached at one alert: all of it comes at once."""
+        return any(
+            (channel, text_id("state", id_)) in self.viewed for channel, ids in states.items() for id_ in ids
+        )
+
+    def is_due(self, states: Mapping[str, Iterable[Digest]]) -> bool:
+        """Return whether T3 must have kept what channels reached at one alert, if nobody failed on it."""
+        return not self.inflight or self.has_viewed(states)
 
     def covers(self, position: Position) -> bool:
         """Return whether a position lies below the cut."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from skymesh.jobs.plan import ChannelPlan, Instance
-from skymesh.model.execution import InputEntry, Line, Result, execution_id
+from skymesh.model.execution import InputEntry, Line, Result, SettledResult, execution_id
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.records import Stamp
 from skymesh_t2.inputs import StateMaterial, entries, needs_material
 from skymesh_t2.pool import Pool
-
-T = TypeVar("T")
 
 
 @dataclass(eq=False)
@@ -57,10 +54,14 @@ class Site:
             result.id, result.outcome, result.reason, result.digest, result.is_transient
         )
 
-    def settled(self, form: Callable[[Stamp], T]) -> dict[str, T]:
-        """Return how instances were settled, each in some form, in the order of the job."""
+    def settled(self) -> dict[str, SettledResult]:
+        """Return how instances were settled, in the order of the job."""
         stamps = self.stamps
-        return {i.name: form(stamps[i.name]) for i in self.channel.instances if i.name in stamps}
+        return {i.name: _settled(stamps[i.name]) for i in self.channel.instances if i.name in stamps}
+
+
+def _settled(stamp: Stamp) -> SettledResult:
+    return SettledResult(stamp.id, stamp.outcome, stamp.digest, stamp.is_transient)
 
 
 def ids_within_reach(sites: Iterable[Site], pool: Pool, found: Mapping[Digest, Result]) -> Iterator[Digest]:

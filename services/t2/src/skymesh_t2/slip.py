@@ -18,9 +18,9 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
-from skymesh.model.execution import Outcome, Settled, SettledResult
+from skymesh.model.execution import SettledResult
 from skymesh.model.ids import Digest
-from skymesh.model.records import Completed, Reached, ReachedState, Slip, Stamp
+from skymesh.model.records import Completed, Reached, ReachedState, Slip
 from skymesh.runtime.tier import Publication
 from skymesh.runtime.topics import RESULTS, states_of
 from skymesh_t2.sites import Site
@@ -60,24 +60,9 @@ def _of_runs(state: ReachedState, runs: set[Digest]) -> ReachedState:
 
 def completed(record: Reached, sites: Iterable[Site]) -> Publication:
     """Return some states of a record for T3, with all their results."""
-    results: dict[Digest, dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]] = {}
-    for site in sites:
-        by_state = results.setdefault(site.run, {}).setdefault(site.channel.name, {})
-        by_state[site.state] = site.settled(lambda stamp: (stamp.id, stamp.outcome))
-    value = Completed(record.position, record.stock, record.alert, results, record.times)
-    return Publication(RESULTS, record.stock, value)
-
-
-def settled(record: Reached, sites: Iterable[Site]) -> list[Settled]:
-    """Return what was settled on some states of a record, for each run."""
     results: dict[Digest, dict[str, dict[Digest, dict[str, SettledResult]]]] = {}
     for site in sites:
         by_state = results.setdefault(site.run, {}).setdefault(site.channel.name, {})
-        by_state[site.state] = site.settled(_settled_result)
-    return [
-        Settled(run, record.position, record.stock, record.alert, of_run) for run, of_run in results.items()
-    ]
-
-
-def _settled_result(stamp: Stamp) -> SettledResult:
-    return SettledResult(stamp.id, stamp.outcome, stamp.digest, stamp.is_transient)
+        by_state[site.state] = site.settled()
+    value = Completed(record.position, record.stock, record.alert, results, record.times)
+    return Publication(RESULTS, record.stock, value)

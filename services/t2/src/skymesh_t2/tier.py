@@ -12,13 +12,13 @@ from skymesh.model.records import Reached
 from skymesh.provenance.journal import Stopwatch, Told, batch_journal
 from skymesh.runtime.execute import Executor
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
-from skymesh.store.store import Document, Found, Keys
+from skymesh.store.store import Found, Keys
 from skymesh.units.wiring import OF_MATERIAL, InputKind
 from skymesh_t2.inputs import StateMaterial
 from skymesh_t2.pool import ALL_POOLS, Pool
 from skymesh_t2.settling import Settler
 from skymesh_t2.sites import Site, ids_from_elsewhere, ids_within_reach
-from skymesh_t2.slip import completed, onward, settled, ways
+from skymesh_t2.slip import completed, onward, ways
 
 
 class T2(Tier[Reached]):
@@ -79,17 +79,12 @@ class T2(Tier[Reached]):
         sites = [site for of_record in by_record for site in of_record]
         settler = Settler(found.results, self._executor, self._pool)
         settler.settle(sites)
-        documents: list[Document] = list(settler.fresh)
         records = []
         for record, of_record in zip(batch.records, by_record, strict=True):
             for pool, part in ways(of_record).items():
-                if pool is None:
-                    documents += settled(record, part)
-                    records.append(completed(record, part))
-                else:
-                    records.append(onward(record, pool, part))
+                records.append(completed(record, part) if pool is None else onward(record, pool, part))
         return Outcome(
-            documents=tuple(documents),
+            documents=tuple(settler.fresh),
             records=tuple(records),
             journal=self._journal(batch, found, sites, watch),
         )

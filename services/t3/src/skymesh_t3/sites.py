@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.plan import ChannelPlan
 from skymesh.jobs.reactions import ReactionPlan
-from skymesh.model.execution import Outcome, Result
+from skymesh.model.execution import Outcome, Result, SettledResult
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.records import Completed
@@ -82,14 +82,20 @@ def sites_of(jobs: Mapping[Digest, Deployed], records: Iterable[Completed]) -> l
 
 
 def _of_channel(
-    deployed: Deployed, name: str, record: Completed, states: Mapping[Digest, Results]
+    deployed: Deployed, name: str, record: Completed, states: Mapping[Digest, Mapping[str, SettledResult]]
 ) -> Iterator[Site]:
     channel, before = deployed.channel(name), None
     if not channel.reactions:
         return
-    for state, results in states.items():
+    for state, settled in states.items():
+        results = results_of(settled)
         before = Site(deployed, channel, record.stock, record.position, record.alert, state, results, before)
         yield before
+
+
+def results_of(settled: Mapping[str, SettledResult]) -> Results:
+    """Return the results of a state as channels look at them."""
+    return {name: (result.id, result.outcome) for name, result in settled.items()}
 
 
 class Memory:

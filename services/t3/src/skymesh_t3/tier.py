@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.reactions import VIEW
-from skymesh.model.execution import JournalEntry, Line, View
+from skymesh.model.execution import JournalEntry, Line, Settled, View
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.records import Completed, Intended
 from skymesh.provenance.journal import Stopwatch, Told, batch_journal
@@ -15,7 +15,7 @@ from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import INTENTS, RESULTS
 from skymesh.store.store import Found, Keys
 from skymesh_t3.reacting import Reacting
-from skymesh_t3.sites import Memory, sites_of, wanted
+from skymesh_t3.sites import Memory, results_of, sites_of, wanted
 
 VIEWED = "viewed"
 
@@ -45,7 +45,7 @@ class T3(Tier[Completed]):
         return functools.reduce(Keys.union, wanted(sites, found), asked)
 
     def process(self, batch: Batch[Completed], found: Found) -> Outcome:
-        """Write one view per channel and record, and what is to be told."""
+        """Write what each run settled, one view per channel and record, and what is to be told."""
         watch = Stopwatch()
         views, viewed = _views(batch)
         sites = sites_of(found.jobs, batch.records)
@@ -60,7 +60,7 @@ class T3(Tier[Completed]):
             for intent in reacting.intents
         ]
         return Outcome(
-            documents=(*views, *reacting.intents),
+            documents=(*_settled(batch), *views, *reacting.intents),
             records=tuple(records),
             journal=self._journal(batch, found, viewed, reacting, watch),
         )
@@ -93,6 +93,13 @@ def _runs(batch: Batch[Completed]) -> tuple[Digest, ...]:
     return tuple(dict.fromkeys(run for record in batch.records for run in record.results))
 
 
+def _settled(batch: Batch[Completed]) -> Iterator[Settled]:
+    """Yield what each run settled at each record: T3 reads committed records alone, and so it is final."""
+    for record in batch.records:
+        for run, channels in record.results.items():
+            yield Settled(run, record.position, record.stock, record.alert, channels)
+
+
 def _views(batch: Batch[Completed]) -> tuple[list[View], dict[tuple[Digest, str], list[Line]]]:
     """Return the newest state of each channel at each record, and what the journal says of all."""
     views = []
@@ -102,7 +109,7 @@ def _views(batch: Batch[Completed]) -> tuple[list[View], dict[tuple[Digest, str]
             for channel, states in channels.items():
                 state, results = list(states.items())[-1]
                 place = (run, channel, record.stock, record.position)
-                views.append(View(*place, record.alert, state, results))
+                views.append(View(*place, record.alert, state, results_of(results)))
                 told = lines.setdefault((run, channel), [])
                 told += [Line(text_id("state", id_), record.stock, (), VIEWED) for id_ in states]
     return views, lines

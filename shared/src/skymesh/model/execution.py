@@ -97,6 +97,9 @@ class SettledResult(msgspec.Struct, frozen=True, array_like=True):
 class Settled(msgspec.Struct, frozen=True, array_like=True):
     """The results of the states that channels reached at one position of a run.
 
+    It is made from the record in which they were completed, once that was committed: whatever an attempt
+    came to that was given up, or a worker that others took for dead, what stands here is what T3 acted on.
+
     Attributes
     ----------
     run, position, stock, alert
@@ -110,12 +113,6 @@ class Settled(msgspec.Struct, frozen=True, array_like=True):
     stock: str
     alert: Digest
     results: dict[str, dict[Digest, dict[str, SettledResult]]]
-
-    @property
-    def is_transient(self) -> bool:
-        """Whether anything was ended from outside: at another attempt it may have come to something else."""
-        states = (state for by_state in self.results.values() for state in by_state.values())
-        return any(result.is_transient for state in states for result in state.values())
 
 
 class View(msgspec.Struct, frozen=True, array_like=True):

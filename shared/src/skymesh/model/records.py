@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from skymesh.model.execution import Outcome
+from skymesh.model.execution import Outcome, SettledResult
 from skymesh.model.ids import Digest
 from skymesh.model.point import DataPoint
 from skymesh.model.position import Position
@@ -124,7 +124,7 @@ class Completed(msgspec.Struct, frozen=True, array_like=True):
     position, stock, alert
         At which alert.
     results
-        run → channel → state → instance → (result id, outcome).
+        run → channel → state → instance → how it was settled.
     times
         Of the alert.
     """
@@ -132,7 +132,7 @@ class Completed(msgspec.Struct, frozen=True, array_like=True):
     position: Position
     stock: str
     alert: Digest
-    results: dict[Digest, dict[str, dict[Digest, dict[str, tuple[Digest, Outcome]]]]]
+    results: dict[Digest, dict[str, dict[Digest, dict[str, SettledResult]]]]
     times: Times
 
 

@@ -121,8 +121,7 @@ TABLES: dict[type[Any], Table] = {
     Settled: Table(
         "settled",
         ("run", "position"),
-        ("stock", "is_transient"),
-        gives_way="is_transient",
+        ("stock",),
         partition=("run", "stock"),
         retention="decisions",
     ),

@@ -200,11 +200,10 @@ def held(number: int, *, status: HeldStatus = "held") -> Held:
     return Held(one.id, one.run, one.target, *told, 2, status)
 
 
-def settled(number: int, *, run: Digest = RUN, ended: int = 0) -> Settled:
-    """Return what was settled at the n-th alert, or the n-th way in which it was ended from outside."""
-    told = SettledResult(digest_of("result", number), "ok", digest_of("digest", number), is_transient=False)
-    if ended:
-        told = SettledResult(told.id, "failed", digest_of("digest", -ended), is_transient=True)
+def settled(number: int, *, run: Digest = RUN, is_transient: bool = False) -> Settled:
+    """Return what was settled at the n-th alert."""
+    outcome: Outcome = "failed" if is_transient else "ok"
+    told = SettledResult(digest_of("result", number), outcome, digest_of("digest", number), is_transient)
     by_state = {digest_of("state", number): {"decline": told}}
     return Settled(
         run, place(number), STOCKS[number % len(STOCKS)], alert_id("ztf", number), {CHANNEL: by_state}
@@ -284,6 +283,8 @@ def with_changes() -> list[tuple[Document, Document]]:
         (UnitRecord("U", "1", JOB), UnitRecord("U", "1", RUN)),
         (result(1, value=0.5), result(1, value=0.75)),
         (result(1, value=0.5), result(1, is_transient=True)),
+        (settled(1), settled(1, is_transient=True)),
+        (settled(2, is_transient=True), settled(2)),
         (verdict(1), Verdict(RUN, verdict(1).stock, verdict(1).position, ())),
         (RunSummary(RUN, {"a": 1}), RunSummary(RUN, {"a": 2})),
         (intent(1), intent(1, body=b"other")),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Arrival
-from skymesh.model.execution import Result, Settled
+from skymesh.model.execution import Result
 from skymesh.model.ids import Digest
 from skymesh.model.run import Product
 from skymesh.store.store import Document, Store
@@ -117,19 +117,6 @@ class StoreContract(StoreReading, StoreDeleting):
                 assert await store.get(Result, id=real.id) == real
             assert await store.count(Result, is_transient=True) == 0
             assert await store.count(Result) == 1
-
-        self.on(address, work)
-
-    def test_what_was_settled_stays_whoever_is_ended_from_outside_later(self, address: str) -> None:
-        """A worker that was stopped in a unit wakes beyond its deadline: what another settled since stays."""
-        first, second, final = made.settled(1, ended=1), made.settled(1, ended=2), made.settled(1)
-
-        async def work(store: Store) -> None:
-            place = {"run": final.run, "stock": final.stock, "position": final.position}
-            for written, kept in ((first, first), (second, second), (final, final), (first, final)):
-                await store.write([written])
-                assert await store.get(Settled, **place) == kept
-            assert await store.count(Settled) == 1
 
         self.on(address, work)
 
