@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from skymesh.errors import UnitTimeoutError
-from skymesh.model.point import DataPoint
-from skymesh.units import Analyser, Combiner, LightCurve, Result
+from skymesh.units import Analyser, DataPoint, LightCurve, Result
+from skymesh_t1.units.retro_states import RetroStates
 
-late: set[str] = set()
-"""Names of the units that are late now."""
+late: dict[str, Iterator[bool]] = {}
+"""Name of a unit → whether it is late, at one call after the other; not any more once that ends."""
 
 
-def _take_time(name):
-    if name in late:
+def _take_time(unit):
+    if next(late.get(type(unit).__name__, iter(())), False):
         raise UnitTimeoutError("longer than its deadline")
 
 
@@ -25,13 +25,13 @@ class MoodyLength(Analyser):
     version = "1"
 
     def run(self, curve: LightCurve) -> Length:
-        _take_time("MoodyLength")
+        _take_time(self)
         return Length(points=len(curve))
 
 
-class MoodyPoints(Combiner):
+class MoodyStates(RetroStates):
     version = "1"
 
-    def combine(self, points: tuple[DataPoint, ...]) -> Iterable[tuple[DataPoint, ...]]:
-        _take_time("MoodyPoints")
-        return [points]
+    def combine(self, points: Sequence[DataPoint]) -> list[Sequence[DataPoint]]:
+        _take_time(self)
+        return list(super().combine(points))

@@ -6,21 +6,19 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from skymesh.jobs.deployed import Deployed
-from skymesh.jobs.plan import ChannelPlan
 from skymesh.model.access import union_of_labels
 from skymesh.model.execution import JournalEntry, Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import DataPoint
-from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Reached, ReachedState
-from skymesh.model.state import State, StateLink, make_state
+from skymesh.model.state import State, StateLink
 from skymesh.provenance.journal import Stopwatch, Told, batch_journal
-from skymesh.runtime.guard import guarded
 from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, STATES
 from skymesh.store.store import Found, Keys
-from skymesh.units.inputs import in_order_of_time
-from skymesh_t1.muxing import known_points, mux
+from skymesh_t1.combining import Combination, as_linked, combine
+from skymesh_t1.linking import Linker, Place, known_links
+from skymesh_t1.muxing import known_points
 
 INLINE_BYTES = 256 * 1024
 """What travels well: Kafka's default limit is 1 MiB."""
@@ -31,15 +29,6 @@ REACHED, HELD, FAILED = "reached", "held", "failed"
 
 _Channel = tuple[Digest, str]
 """Run and channel."""
-_Teller = tuple[Digest, str, str]
-"""Run, channel and stock."""
-
-
-class Combination(NamedTuple):
-    """What a channel's combiner made at one alert: states with their points, or a problem."""
-
-    states: tuple[tuple[State, tuple[DataPoint, ...]], ...]
-    problem: str
 
 
 class _NewState(NamedTuple):
@@ -70,24 +59,33 @@ class T1(Tier[Accepted]):
         self._inline_bytes = inline_bytes
 
     def needs(self, batch: Batch[Accepted], found: Found) -> Keys:
-        """Return the stocks of the batch: their arrivals, and the states that each run reached before."""
+        """Return the stocks of the batch: their arrivals, and the states that each run reached before.
+
+        And those that an attempt before linked to the batch: a combiner may be late that was in time then.
+        """
+        left = known_links(batch.records, found.links).left.values()
         return Keys(
             arrivals=frozenset(record.stock for record in batch.records),
             links=frozenset((run, record.stock) for record in batch.records for run in record.channels),
+            states=frozenset(id_ for link in left for ids in link.states.values() for id_ in ids),
             jobs=frozenset(_runs(batch)),
             until=max(record.position for record in batch.records),
         )
 
     def process(self, batch: Batch[Accepted], found: Found) -> Outcome:
         """Combine, link every accepted alert to its states, and publish the states that are new."""
-        reached = self._reached_before(batch, found)
+        known = known_links(batch.records, found.links)
+        linker = Linker(known.reached)
         watch = Stopwatch()
         spent: dict[_Channel, float] = {}
         lines: dict[_Channel, list[Line]] = {}
         links, states, records = [], [], []
         for record in batch.records:
-            combined = self._combine(record, found, spent)
-            of_record = [self._link(record, run, combined, reached) for run in record.channels]
+            combined = self._combine(record, found, known.left, spent)
+            of_record = [
+                linker.link(record, run, {name: combined[run, name] for name in names})
+                for run, names in record.channels.items()
+            ]
             links += of_record
             for link in of_record:
                 for name in link.states:
@@ -105,60 +103,30 @@ class T1(Tier[Accepted]):
             journal=self._journal(batch, found, lines, watch, spent),
         )
 
-    def _reached_before(self, batch: Batch[Accepted], found: Found) -> dict[_Teller, set[Digest]]:
-        """Return (run, channel, stock) → states reached before the batch.
-
-        Rows of the batch itself, left by an attempt before, are not looked at. Of each stock by itself: a
-        dead letter that was sent again stands behind records of larger positions.
-        """
-        own: dict[str, set[Position]] = {}
-        for record in batch.records:
-            own.setdefault(record.stock, set()).add(record.position)
-        reached: dict[_Teller, set[Digest]] = {}
-        for (run, stock), rows in found.links.items():
-            last = max(own[stock])
-            for row in rows:
-                if row.position < last and row.position not in own[stock]:
-                    for channel, ids in row.emitted.items():
-                        reached.setdefault((run, channel, stock), set()).update(ids)
-        return reached
-
     def _combine(
-        self, record: Accepted, found: Found, spent: dict[_Channel, float]
+        self, record: Accepted, found: Found, left: dict[Place, StateLink], spent: dict[_Channel, float]
     ) -> dict[_Channel, Combination]:
-        """Run the combiner of each channel; channels that see the same through equal units share one run."""
+        """Run the combiner of each channel; channels that see the same through equal units share one run.
+
+        Where one is late that was in time at an attempt before, what is stored of that stands.
+        """
         points = known_points(found.arrivals.get(record.stock, ()), record.position)
         labels = union_of_labels(points)
         shared: dict[object, Combination] = {}
         combined = {}
         for place in _channels(record):
-            channel = found.jobs[place[0]].channel(place[1])
+            run, name = place
+            channel = found.jobs[run].channel(name)
             sight = (channel.combiner.ref, channel.grants & labels)
             if sight not in shared:
                 watch = Stopwatch()
-                shared[sight] = _states(channel, record.stock, points)
+                shared[sight] = combine(channel, record.stock, points)
                 spent[place] = spent.get(place, 0.0) + watch.seconds()
-            combined[place] = shared[sight]
+            made, link = shared[sight], left.get((run, record.stock, record.position))
+            if made.is_late and link is not None and link.states.get(name):
+                made = as_linked(link, name, points, found.states)
+            combined[place] = made
         return combined
-
-    def _link(
-        self,
-        record: Accepted,
-        run: Digest,
-        combined: dict[_Channel, Combination],
-        reached: dict[_Teller, set[Digest]],
-    ) -> StateLink:
-        held = {
-            name: tuple(state.id for state, _ in combined[run, name].states) for name in record.channels[run]
-        }
-        emitted = {}
-        for name, ids in held.items():
-            before = reached.setdefault((run, name, record.stock), set())
-            new = tuple(dict.fromkeys(id_ for id_ in ids if id_ not in before))
-            before.update(new)
-            if new:
-                emitted[name] = new
-        return StateLink(run, record.stock, record.position, record.alert, held, emitted)
 
     def _journal(
         self,
@@ -186,23 +154,6 @@ def _runs(batch: Batch[Accepted]) -> tuple[Digest, ...]:
 
 def _channels(record: Accepted) -> list[_Channel]:
     return [(run, name) for run, names in record.channels.items() for name in names]
-
-
-def _states(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Combination:
-    seen = mux(points, channel.grants)
-
-    def combine() -> Combination:
-        known, states = {point.id for point in seen}, []
-        for members in channel.combiner.unit.combine(seen):
-            ordered = seen if members is seen else in_order_of_time(members)
-            ids = {point.id for point in ordered}
-            if not known >= ids:
-                raise ValueError("the combiner returned points that it was not given")
-            states.append((make_state(stock, ids), ordered))
-        return Combination(tuple(states), "")
-
-    combined, problem = guarded(combine, channel.combiner.unit.deadline_s)
-    return combined or Combination((), problem)
 
 
 def _new_states(links: Iterable[StateLink], combined: dict[_Channel, Combination]) -> list[_NewState]:

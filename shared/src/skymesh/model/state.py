@@ -50,6 +50,18 @@ class StateLink(msgspec.Struct, frozen=True, array_like=True):
         For each channel the ids of its states here, in the combiner's order.
     emitted
         Those among them that the channel reached here for the first time.
+    is_transient
+        A combiner's deadline passed here, or before in the same batch of T1: at another attempt it may come
+        out otherwise.
+
+    Notes
+    -----
+    T1 must find the states that it reached before, so it writes links before its transaction is committed.
+    A worker that ends in between leaves them; whoever does the batch again writes the same, unless a deadline
+    passed at one of the attempts. Then what was made in time stands: it takes the place of a link that is
+    transient, and T1 publishes it where it finds it. This leaves one way in which a link may differ from what
+    was published: a worker that others took for dead, and that was in time, stores its link when they have
+    committed that they were not. An audit finds it.
     """
 
     run: Digest
@@ -58,6 +70,7 @@ class StateLink(msgspec.Struct, frozen=True, array_like=True):
     alert: Digest
     states: dict[str, tuple[Digest, ...]]
     emitted: dict[str, tuple[Digest, ...]]
+    is_transient: bool = False
 
 
 def make_state(stock: str, points: Iterable[Digest]) -> State:

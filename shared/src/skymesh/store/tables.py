@@ -113,6 +113,8 @@ TABLES: dict[type[Any], Table] = {
     StateLink: Table(
         "state_links",
         ("run", "stock", "position"),
+        ("is_transient",),
+        gives_way="is_transient",
         place=("run", "position"),
         partition=("run", "stock"),
         retention="decisions",

@@ -143,11 +143,14 @@ def verdict(number: int, *, run: Digest = RUN) -> Verdict:
     return Verdict(run, STOCKS[number % len(STOCKS)], place(number), (CHANNEL, "job/é"))
 
 
-def link(number: int, *, run: Digest = RUN) -> StateLink:
-    """Return the states held at the n-th alert."""
+def link(number: int, *, run: Digest = RUN, ended: int = 0) -> StateLink:
+    """Return the states held at the n-th alert, or what a combiner leaves that was late."""
     stock = STOCKS[number % len(STOCKS)]
     held = (digest_of("state", number), digest_of("state", number + 1))
-    return StateLink(run, stock, place(number), alert_id("ztf", number), {CHANNEL: held}, {CHANNEL: held[1:]})
+    key = (run, stock, place(number), alert_id("ztf", number))
+    if ended:
+        return StateLink(*key, {CHANNEL: (), f"job/{ended}": held}, {}, is_transient=True)
+    return StateLink(*key, {CHANNEL: held}, {CHANNEL: held[1:]})
 
 
 def view(number: int, *, run: Digest = RUN, channel: str = CHANNEL) -> View:

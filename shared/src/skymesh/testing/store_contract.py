@@ -15,6 +15,7 @@ from skymesh.model.alert import Arrival
 from skymesh.model.execution import Result
 from skymesh.model.ids import Digest
 from skymesh.model.run import Product
+from skymesh.model.state import StateLink
 from skymesh.store.store import Document, Store
 from skymesh.store.tables import TABLES, row_of
 from skymesh.testing import documents as made
@@ -117,6 +118,19 @@ class StoreContract(StoreReading, StoreDeleting):
                 assert await store.get(Result, id=real.id) == real
             assert await store.count(Result, is_transient=True) == 0
             assert await store.count(Result) == 1
+
+        self.on(address, work)
+
+    def test_what_was_linked_in_time_stays_whoever_is_late_later(self, address: str) -> None:
+        """A worker that was stopped in a combiner wakes beyond its deadline: what others linked stays."""
+        first, second, final = made.link(1, ended=1), made.link(1, ended=2), made.link(1)
+
+        async def work(store: Store) -> None:
+            place = {"run": final.run, "stock": final.stock, "position": final.position}
+            for written, kept in ((first, first), (second, second), (final, final), (first, final)):
+                await store.write([written])
+                assert await store.get(StateLink, **place) == kept
+            assert await store.count(StateLink) == 1
 
         self.on(address, work)
 

@@ -1,0 +1,93 @@
+"""Linking alerts to the states that channels hold there: which of them a channel reaches first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from skymesh.model.ids import Digest
+from skymesh.model.position import Position
+from skymesh.model.records import Accepted
+from skymesh.model.state import StateLink
+from skymesh.store.store import RunStock
+from skymesh_t1.combining import Combination
+
+_Teller = tuple[Digest, str, str]
+"""Run, channel and stock."""
+Place = tuple[Digest, str, Position]
+"""Run, stock and position."""
+
+
+class Known(NamedTuple):
+    """What was linked when a batch begins.
+
+    Attributes
+    ----------
+    reached
+        (run, channel, stock) → the states reached before the batch.
+    left
+        Links of the batch itself, left by an attempt before; those are not among them that may have come
+        out otherwise, had a combiner been in time.
+    """
+
+    reached: dict[_Teller, set[Digest]]
+    left: dict[Place, StateLink]
+
+
+def known_links(records: Iterable[Accepted], found: Mapping[RunStock, Iterable[StateLink]]) -> Known:
+    """Return what was linked when a batch begins.
+
+    Of each stock by itself: a dead letter that was sent again stands behind records of larger positions.
+    """
+    own: dict[str, set[Position]] = {}
+    for record in records:
+        own.setdefault(record.stock, set()).add(record.position)
+    known = Known({}, {})
+    for (run, stock), rows in found.items():
+        last = max(own[stock])
+        for row in rows:
+            if row.position in own[stock]:
+                if not row.is_transient:
+                    known.left[run, stock, row.position] = row
+            elif row.position < last:
+                for channel, ids in row.emitted.items():
+                    known.reached.setdefault((run, channel, stock), set()).update(ids)
+    return known
+
+
+class Linker:
+    """Links the alerts of a batch, one after the other.
+
+    Parameters
+    ----------
+    reached
+        The states reached before the batch; those of the batch are added.
+    """
+
+    def __init__(self, reached: dict[_Teller, set[Digest]]) -> None:
+        self._reached = reached
+        self._late: set[_Teller] = set()
+
+    def link(self, record: Accepted, run: Digest, made: Mapping[str, Combination]) -> StateLink:
+        """Link an alert to what the channels of a run hold there.
+
+        Parameters
+        ----------
+        record, run
+            The alert, and the run.
+        made
+            By channel.
+        """
+        tellers = {name: (run, name, record.stock) for name in made}
+        # What is new at later alerts of the batch depends on what was late here.
+        self._late.update(tellers[name] for name, combination in made.items() if combination.is_late)
+        held = {name: tuple(state.id for state, _ in made[name].states) for name in made}
+        emitted = {}
+        for name, ids in held.items():
+            before = self._reached.setdefault(tellers[name], set())
+            new = tuple(dict.fromkeys(id_ for id_ in ids if id_ not in before))
+            before.update(new)
+            if new:
+                emitted[name] = new
+        is_transient = not self._late.isdisjoint(tellers.values())
+        return StateLink(run, record.stock, record.position, record.alert, held, emitted, is_transient)
