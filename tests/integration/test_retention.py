@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import skymesh_local.expiring
+from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError, StoreUnavailableError
 from skymesh.model.alert import Arrival
-from skymesh.model.deployment import Deployment
+from skymesh.model.deployment import Deployment, Marker
 from skymesh.model.execution import JournalEntry, Result
 from skymesh.model.ids import digest_of, text_id
 from skymesh.model.position import Position
@@ -19,6 +20,8 @@ from skymesh.model.records import Accepted, Times
 from skymesh.model.retention import Expired, Gone
 from skymesh.model.run import DeadLetter, Original, Run
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.deploying import deployed_runs
+from skymesh.runtime.topics import ALERTS
 from skymesh.settings.retention import RetentionSettings
 from skymesh.store.tables import TABLES
 from skymesh_local.dead import Found, redrive
@@ -220,6 +223,44 @@ def test_a_run_has_not_ended_before_every_tier_is_through_with_it(tmp_path, jobs
         await loops.work()
         assert await rows(mesh.store, text_id("run", run.id)) == before
         assert (await loops.audit(text_id("run", run.id))).holes == []
+
+    on_file(tmp_path / "mesh.db", work)
+
+
+@pytest.mark.parametrize("lagging", range(3))
+def test_a_run_has_not_ended_before_it_is_off_in_every_partition(tmp_path, jobs, lagging):
+    """What is remembered is written before anybody reads the markers."""
+
+    async def work(loops):
+        mesh, run = OnServers(loops.mesh), await loops.deploy(jobs[0])
+        await loops.send(MESSAGES[:3])
+        await loops.work()
+        await loops.undeploy("night")
+        assert await deployed_runs(loops.mesh) == {}
+        before = await why_not_ended(mesh, run)
+        await loops.work(partitions=[number for number in range(3) if number != lagging])
+        assert before == await why_not_ended(mesh, run) == "records of it are in flight"
+        with pytest.raises(SettingsError, match="in flight"):
+            await expire(mesh, run=text_id("run", run.id))
+        await loops.work()
+        assert await why_not_ended(mesh, run) == ""
+
+    on_file(tmp_path / "mesh.db", work)
+
+
+@pytest.mark.parametrize("partition", range(3))
+def test_a_run_that_is_on_in_one_partition_alone_has_not_ended(tmp_path, jobs, partition):
+    """Somebody put the markers of several into the log, in another order in each partition."""
+
+    async def work(loops):
+        mesh, run = OnServers(loops.mesh), await loops.deploy(jobs[0])
+        await loops.work()
+        await loops.undeploy("night")
+        await loops.work()
+        topic, on = loops.mesh.context.topic(ALERTS), wire.encode(Marker(run.id, "on"))
+        await loops.mesh.bus.publish([Outgoing(topic, "", on, partition)])
+        await loops.work()
+        assert "deployed" in await why_not_ended(mesh, run)
 
     on_file(tmp_path / "mesh.db", work)
 

@@ -76,14 +76,18 @@ class Loops:
     async def undeploy(self, name):
         return await undeploy(self.mesh, name)
 
-    async def work(self, *, tiers=TIERS, steps=None, batch_records=4):
-        """Let tiers work until nothing is left to read, or for some rounds of one batch each."""
+    async def work(self, *, tiers=TIERS, steps=None, batch_records=4, partitions=None):
+        """Let tiers work until nothing is left to read, or for some rounds of one batch each.
+
+        In all partitions, or in some.
+        """
+        numbers = range(self.mesh.epoch.partitions) if partitions is None else partitions
         async with AsyncExitStack() as opened:
             loops = [
                 await self._loop(opened, tier, number, batch_records)
                 for tier in self._tiers()
                 if tier.name in tiers
-                for number in range(self.mesh.epoch.partitions)
+                for number in numbers
             ]
             rounds = 0
             # All at once: a reader of a real topic waits a little for more before it finds nothing.

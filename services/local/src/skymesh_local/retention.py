@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
 from skymesh.errors import SettingsError
-from skymesh.model.deployment import Deployment, PlacedMarker, runs_on
+from skymesh.model.deployment import Deployment
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.retention import Expired, Retention
 from skymesh.model.run import JobRecord, Run, RunSummary
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.deploying import switched_on
 from skymesh.runtime.expired import expiries_of
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS, PROVENANCE
@@ -181,12 +182,9 @@ async def _is_remembered(mesh: Mesh, run: Run) -> bool:
 
 
 async def _is_on(mesh: Mesh, run: Run, context: Context) -> bool:
-    """Return whether the markers that T0 has read say that a run is at work, remembered or not."""
-    for number in range(await mesh.bus.partitions(context.topic(ALERTS))):
-        markers = mesh.store.scan(PlacedMarker, log=run.log, partition=number)
-        if run.id in runs_on([placed async for placed in markers]):
-            return True
-    return False
+    """Return whether the markers that T0 has read say that a run is at work, in any partition."""
+    partitions = await mesh.bus.partitions(context.topic(ALERTS))
+    return run.id in await switched_on(mesh.store, run.log, partitions)
 
 
 async def _add_log(mesh: Mesh, runs: list[Run], asked: Asked, now: datetime, due: Due) -> None:

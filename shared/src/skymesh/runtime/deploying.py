@@ -15,6 +15,7 @@ from skymesh.runtime.live import LiveMesh, make_pools
 from skymesh.runtime.registering import register_job
 from skymesh.runtime.stored_jobs import changed_units
 from skymesh.runtime.topics import ALERTS
+from skymesh.store.store import Store
 
 
 async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
@@ -87,6 +88,15 @@ async def deployed_runs(mesh: LiveMesh) -> dict[str, tuple[Digest, ...]]:
     return {row.name: row.runs for row in rows if row.runs}
 
 
+async def switched_on(store: Store, log: Digest, partitions: int) -> tuple[Digest, ...]:
+    """Return the runs that are on in any partition of a log, as far as T0 has read, remembered or not."""
+    found: dict[Digest, None] = {}
+    for number in range(partitions):
+        markers = store.scan(PlacedMarker, log=log, partition=number)
+        found |= dict.fromkeys(runs_on([placed async for placed in markers]))
+    return tuple(found)
+
+
 async def _at_work(mesh: LiveMesh, job: str) -> tuple[Digest, ...]:
     """Return the runs of a job's name that may be at work, the newest last.
 
@@ -95,18 +105,10 @@ async def _at_work(mesh: LiveMesh, job: str) -> tuple[Digest, ...]:
     """
     row = await mesh.store.get(Deployment, log=mesh.epoch.log, name=job)
     remembered = () if row is None else row.runs
-    others = [run for run in await _switched_on(mesh) if run not in remembered]
+    on = await switched_on(mesh.store, mesh.epoch.log, mesh.epoch.partitions)
+    others = [run for run in on if run not in remembered]
     known = [await mesh.store.get(Run, id=run) for run in others]
     return (*(run.id for run in known if run is not None and run.job_name == job), *remembered)
-
-
-async def _switched_on(mesh: LiveMesh) -> tuple[Digest, ...]:
-    """Return the runs that are on in any partition, as far as T0 has read."""
-    found: dict[Digest, None] = {}
-    for number in range(mesh.epoch.partitions):
-        markers = mesh.store.scan(PlacedMarker, log=mesh.epoch.log, partition=number)
-        found |= dict.fromkeys(runs_on([placed async for placed in markers]))
-    return tuple(found)
 
 
 async def _remember(mesh: LiveMesh, job: str, runs: tuple[Digest, ...]) -> None:
