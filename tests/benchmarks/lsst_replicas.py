@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,15 +25,13 @@ def lsst_packets(first: int, count: int, *, has_cutouts: bool) -> Iterator[tuple
         Whether they carry their image stamps.
     """
     originals = list(_originals())
+    writers = {id(schema): replicas.ContainerWriter(schema) for schema, _ in originals}
     for number in range(first, first + count):
         schema, record = originals[number % len(originals)]
         moved = _moved(record, (1 + number) * _PER_REPLICA)
         if not has_cutouts:
             moved |= dict.fromkeys(_STAMPS)
-        out = io.BytesIO()
-        fastavro.writer(out, schema, [moved])
-        source = moved["diaSource"]
-        yield f"lsst:{source['diaObjectId'] or source['diaSourceId']}", out.getvalue()
+        yield f"lsst:{moved['diaSource']['diaObjectId']}", writers[id(schema)].container(moved)
 
 
 def _originals() -> Iterator[tuple[Any, dict[str, Any]]]:

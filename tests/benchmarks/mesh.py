@@ -12,7 +12,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import replicas
 from lsst_replicas import lsst_packets
 
 from skymesh.bus.bus import Outgoing
+from skymesh.codecs import wire
 from skymesh.runtime.live import LiveMesh as Opened
 from skymesh.runtime.live import live_mesh
 from skymesh.runtime.topics import ACCEPTED, ALERTS, PROVENANCE, RESULTS, STATES, survey_record
@@ -33,7 +35,13 @@ READS = {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, "t3": RESULTS, "provenance"
 TARGET_S = 35
 _POLL_S = 0.25
 _AT_ONCE = 100
+_PER_S = 5
+_WARM = 300
+_IN_A_FILE = 500
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+Keyed = tuple[str, bytes]
+"""Object and bytes of a packet."""
 
 
 def arguments() -> argparse.Namespace:
@@ -73,22 +81,49 @@ def measure(asked: argparse.Namespace, folder: Path, kafka: str, cassandra: str)
         mesh.deploy(_write_job(folder / "visit.yaml", asked.rate))
         mesh.start_all()
         count = asked.alerts if not asked.steady else round(asked.steady * asked.seconds)
-        warm, visit = list(_packets(asked, 0, 300)), list(_packets(asked, 300, count))
-        mesh.here(lambda: _publish(mesh.url, asked.survey, warm))
+        mesh.here(lambda: _publish(mesh.url, asked.survey, _packets(asked, 0, _WARM)))
         mesh.here(lambda: _drained(mesh.url, asked.survey))
-        size_kb = sum(len(body) for _, body in visit) / len(visit) / 1000
+        visit = Packets(folder / "packets", _packets(asked, _WARM, count))
         sys.stdout.write(
-            f"{len(visit)} {asked.survey} alerts of {size_kb:.1f} kB, {asked.rate:.0%} accepted, "
+            f"{count} {asked.survey} alerts of {visit.size_bytes / count / 1000:.1f} kB, "
+            f"{asked.rate:.0%} accepted, "
             f"{asked.partitions} partitions, image stamps {'off' if asked.no_cutouts else 'on'}, "
             f"packets {'not kept' if asked.no_packets else 'kept'}\n"
         )
+        sys.stdout.flush()
         if asked.steady:
-            _stream(mesh, asked, visit)
+            mesh.here(lambda: _feed(mesh, asked, visit, count))
         else:
-            _visit(mesh, asked, visit)
+            _visit(mesh, asked, visit, count)
 
 
-def _visit(mesh: LiveMesh, asked: argparse.Namespace, visit: list[tuple[str, bytes]]) -> None:
+class Packets:
+    """Packets made beforehand, in files that go as they are read: ten minutes of them fill no memory.
+
+    Attributes
+    ----------
+    size_bytes
+        Of all.
+    """
+
+    def __init__(self, folder: Path, packets: Iterable[Keyed]) -> None:
+        folder.mkdir()
+        self.size_bytes = 0
+        self._paths = []
+        rest = iter(packets)
+        while part := list(islice(rest, _IN_A_FILE)):
+            self.size_bytes += sum(len(body) for _, body in part)
+            self._paths.append(folder / str(len(self._paths)))
+            self._paths[-1].write_bytes(wire.encode(part))
+
+    def __iter__(self) -> Iterator[Keyed]:
+        for path in self._paths:
+            part = wire.decode(path.read_bytes(), list[Keyed])
+            path.unlink()
+            yield from part
+
+
+def _visit(mesh: LiveMesh, asked: argparse.Namespace, visit: Packets, count: int) -> None:
     """Have the visit in the survey's topic while ingest is stopped, then let it go on."""
     (ingest,) = mesh.of("ingest")
     ingest.signal(signal.SIGSTOP)
@@ -100,41 +135,39 @@ def _visit(mesh: LiveMesh, asked: argparse.Namespace, visit: list[tuple[str, byt
     seconds = time.monotonic() - start
     spent = {tier: used - before[tier] for tier, used in _cpu_s(mesh).items()}
     verdict = "reached" if seconds < TARGET_S else "MISSED"
-    sys.stdout.write(f"{seconds:.1f} s to the last result, {len(visit) / seconds:.0f} alerts/s")
+    sys.stdout.write(f"{seconds:.1f} s to the last result, {count / seconds:.0f} alerts/s")
     sys.stdout.write(f" (target {TARGET_S} s: {verdict})\n")
     sys.stdout.write("CPU seconds: " + ", ".join(f"{tier} {used:.1f}" for tier, used in spent.items()) + "\n")
 
 
-def _stream(mesh: LiveMesh, asked: argparse.Namespace, visit: list[tuple[str, bytes]]) -> None:
+async def _feed(mesh: LiveMesh, asked: argparse.Namespace, visit: Packets, count: int) -> None:
     """Publish at a steady rate; print latency, lag and memory of each tenth of the time."""
-    mesh.here(lambda: _feed(mesh, asked, visit))
-
-
-async def _feed(mesh: LiveMesh, asked: argparse.Namespace, visit: list[tuple[str, bytes]]) -> None:
     async with live_mesh(mesh.url) as live:
         topic = live.context.topic(survey_record(asked.survey))
-        start, sent, tenth = time.monotonic(), 0, len(visit) // 10
-        seen = _buckets(mesh)
-        while sent < len(visit):
-            part = visit[sent : sent + max(1, round(asked.steady / 5))]
+        start, sent, tenth = time.monotonic(), 0, count // 10
+        seen, packets = _buckets(mesh), iter(visit)
+        while part := list(islice(packets, max(1, round(asked.steady / _PER_S)))):
             await live.bus.publish([Outgoing(topic, key, body) for key, body in part])
             sent += len(part)
             ahead_s = sent / asked.steady - (time.monotonic() - start)
             if ahead_s > 0:
                 await asyncio.sleep(ahead_s)
             if sent // tenth > (sent - len(part)) // tenth:
-                now = _buckets(mesh)
-                _tell_tenth(mesh, sent / len(visit), {key: now[key] - seen.get(key, 0) for key in now})
+                now = await asyncio.to_thread(_buckets, mesh)
+                counts = {key: now[key] - seen.get(key, 0) for key in now}
+                await asyncio.to_thread(_tell_tenth, mesh, sent / count, counts, ahead_s)
                 seen = now
 
 
-def _tell_tenth(mesh: LiveMesh, done: float, counts: dict[float, float]) -> None:
+def _tell_tenth(mesh: LiveMesh, done: float, counts: dict[float, float], ahead_s: float) -> None:
     median, high = (_quantile(counts, q) for q in (0.5, 0.98))
     lag = {tier: sum(s.metric("skymesh_lag_records") for s in mesh.of(tier)) for tier in TIERS}
     memory = sum(s.metric("process_resident_memory_bytes") for tier in TIERS for s in mesh.of(tier)) / 2**20
     sys.stdout.write(
         f"{done:4.0%}: latency to results: median {median:.2f} s, 98 % {high:.2f} s; "
-        f"lag {sum(lag.values()):.0f} records; {memory:.0f} MiB in all services\n"
+        f"lag {sum(lag.values()):.0f} records; {memory:.0f} MiB in all services; "
+        f"CPU s {' '.join(f'{tier} {used:.0f}' for tier, used in _cpu_s(mesh).items())}"
+        f"{f'; the stream is {-ahead_s:.1f} s late' if ahead_s < 0 else ''}\n"
     )
     sys.stdout.flush()
 
@@ -162,7 +195,7 @@ def _quantile(counts: dict[float, float], q: float) -> float:
     return lower
 
 
-def _packets(asked: argparse.Namespace, first: int, count: int) -> Iterator[tuple[str, bytes]]:
+def _packets(asked: argparse.Namespace, first: int, count: int) -> Iterator[Keyed]:
     """Yield object and bytes of distinct packets."""
     if asked.survey == "lsst":
         yield from lsst_packets(first, count, has_cutouts=not asked.no_cutouts)
@@ -172,11 +205,11 @@ def _packets(asked: argparse.Namespace, first: int, count: int) -> Iterator[tupl
         yield next(alerts_in(body)).stock, body
 
 
-async def _publish(url: str, survey: str, packets: list[tuple[str, bytes]]) -> None:
+async def _publish(url: str, survey: str, packets: Iterable[Keyed]) -> None:
     async with live_mesh(url) as live:
         topic = live.context.topic(survey_record(survey))
-        for start in range(0, len(packets), _AT_ONCE):
-            part = packets[start : start + _AT_ONCE]
+        rest = iter(packets)
+        while part := list(islice(rest, _AT_ONCE)):
             await live.bus.publish([Outgoing(topic, key, body) for key, body in part])
 
 

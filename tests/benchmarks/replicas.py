@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import fastavro
+from fastavro.write import Writer
 
 from skymesh.surveys.ztf.simulated_night import simulated_night
 
@@ -127,11 +128,29 @@ def _write_objects(
 def containers(originals: list[Original], numbers: Iterable[int], *, has_cutouts: bool) -> Iterator[bytes]:
     """Yield the first packet of objects, each as the survey sends it."""
     stamps = {} if has_cutouts else dict.fromkeys(("cutoutScience", "cutoutTemplate", "cutoutDifference"))
+    writers: dict[str, ContainerWriter] = {}
     for number in numbers:
         original = originals[number % len(originals)]
-        out = io.BytesIO()
-        fastavro.writer(out, original.schema, [next(packets(original, number)) | stamps])
-        yield out.getvalue()
+        if original.key not in writers:
+            writers[original.key] = ContainerWriter(original.schema)
+        yield writers[original.key].container(next(packets(original, number)) | stamps)
+
+
+class ContainerWriter:
+    """Writes containers of one record; what a schema takes is done once."""
+
+    def __init__(self, schema: Any) -> None:
+        self._out = io.BytesIO()
+        self._writer = Writer(self._out, schema)
+        self._header = self._out.getvalue()
+
+    def container(self, record: dict[str, Any]) -> bytes:
+        """Return a container."""
+        self._out.seek(0)
+        self._out.truncate()
+        self._writer.write(record)
+        self._writer.flush()
+        return self._header + self._out.getvalue()
 
 
 def packets(original: Original, number: int) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,8 @@ async def open_store(url):
 
 @asynccontextmanager
 async def connected(url):
-    connection = await Connection(parse_address(url), CassandraSettings()).open()
+    # What is dropped or emptied under load takes its time.
+    connection = await Connection(parse_address(url), CassandraSettings(timeout_s=60)).open()
     yield connection
     await connection.close()
 

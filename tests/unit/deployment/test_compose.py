@@ -59,8 +59,16 @@ def test_every_service_is_built_as_a_target_that_runs_its_own_module(root, servi
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_the_module_of_every_tier_is_there(tier):
-    assert importlib.util.find_spec(f"skymesh_{tier}") is not None
+def test_the_module_of_every_tier_can_be_run(tier):
+    assert importlib.util.find_spec(f"skymesh_{tier}.__main__") is not None
+
+
+def test_servers_with_one_copy_of_everything_lose_nothing_when_they_are_killed_or_alone_for_long(services):
+    options = services["cassandra"]["environment"]["JVM_EXTRA_OPTS"].split()
+    assert "-Dcassandra.config.allow_system_properties=true" in options
+    assert "-Dcassandra.settings.commitlog_sync=batch" in options
+    month_minutes = 30 * 24 * 60
+    assert int(services["kafka"]["environment"]["KAFKA_OFFSETS_RETENTION_MINUTES"]) > month_minutes
 
 
 def test_settings_are_documented_ones(services):

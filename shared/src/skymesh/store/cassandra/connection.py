@@ -30,6 +30,8 @@ _FORM = "a store on Cassandra is given as cassandra://host:port[,host:port…]/k
 _PROTOCOL = 4
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 3.0
 _PAGE_ROWS = 500
+_SCHEMA_S = 60.0
+"""How long a change of the schema may take at least: nodes write it down before they answer, and agree."""
 
 # Without a handler of its own Python prints the driver's warnings, tracebacks and all, to the terminal.
 logging.getLogger("cassandra").addHandler(logging.NullHandler())
@@ -137,10 +139,24 @@ class Connection:
             If no node answers.
         """
         with mesh_errors(str(self.address)):
-            return list(await asyncio.to_thread(self._execute, statement, values))
+            return list(await asyncio.to_thread(self._execute, statement, values, self.settings.timeout_s))
 
-    def _execute(self, statement: str, values: tuple[Any, ...]) -> Any:
-        return self.session.execute(statement, values, host=self._first_node())
+    async def change_schema(self, statement: str) -> None:
+        """Run one statement that makes, alters or drops something.
+
+        Raises
+        ------
+        SettingsError
+            If the user may not do this.
+        StoreUnavailableError
+            If no node answers.
+        """
+        timeout_s = max(_SCHEMA_S, self.settings.timeout_s)
+        with mesh_errors(str(self.address)):
+            await asyncio.to_thread(self._execute, statement, (), timeout_s)
+
+    def _execute(self, statement: str, values: tuple[Any, ...], timeout_s: float) -> Any:
+        return self.session.execute(statement, values, timeout=timeout_s, host=self._first_node())
 
     async def use_keyspace(self) -> None:
         """Have statements mean the tables of the address's keyspace.

@@ -50,10 +50,10 @@ async def init_store(url: str, settings: CassandraSettings) -> None:
     connection = await Connection(parse_address(url), settings).open()
     try:
         await _make_keyspace(connection)
-        await connection.run(_TABLE)
+        await connection.change_schema(_TABLE)
         if not await _has_layout(connection):
             for statement in statements():
-                await connection.run(statement)
+                await connection.change_schema(statement)
             await connection.run(_WRITE, (VERSION, fingerprint()))
     finally:
         await connection.close()
@@ -89,7 +89,7 @@ async def _make_keyspace(connection: Connection) -> None:
     await _warn_of_loss(connection, copies or wanted)
     options = ", ".join(f"'{datacentre}': {number}" for datacentre, number in sorted(wanted.items()))
     # Asked for even if it is listed: somebody may be making it, and this waits until it is there.
-    await connection.run(
+    await connection.change_schema(
         f"CREATE KEYSPACE IF NOT EXISTS {connection.address.keyspace}"
         f" WITH replication = {{'class': 'NetworkTopologyStrategy', {options}}}"
     )
