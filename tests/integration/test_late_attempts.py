@@ -132,6 +132,26 @@ def test_what_a_zombie_came_to_is_not_what_was_settled(mesh, is_zombie_late):
     on_file(mesh, work, partitions=1)
 
 
+@pytest.mark.parametrize("is_zombie_late", [False, True])
+def test_links_of_a_zombie_are_no_others_than_the_committed_ones_or_an_audit_says_so(mesh, is_zombie_late):
+    async def work(loops):
+        async def others():
+            moody_units.late["MoodyStates"] = repeat(not is_zombie_late)
+            await loops.work(tiers=("t1",))
+
+        moody_units.late["MoodyStates"] = repeat(is_zombie_late)
+        with pytest.raises(BrokerUnavailableError, match="another process"):
+            await _step(loops, T1(loops.mesh.context), compute=Overtaken(others))
+        await loops.work()
+        holes = (await loops.audit("")).holes
+        if is_zombie_late:
+            assert holes == []
+        else:
+            assert any("not what T1's journal says" in hole for hole in holes)
+
+    on_file(mesh, work, partitions=1)
+
+
 class Attempt(NamedTuple):
     """A batch of T1: of how many records, whether it ends before the commit, at which calls it is late."""
 

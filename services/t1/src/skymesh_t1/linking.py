@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
@@ -18,41 +17,43 @@ Place = tuple[Digest, str, Position]
 """Run, stock and position."""
 
 
-class Known(NamedTuple):
-    """What was linked when a batch begins.
+def reached_before(
+    records: Iterable[Accepted], found: Mapping[RunStock, Iterable[StateLink]]
+) -> dict[_Teller, set[Digest]]:
+    """Return (run, channel, stock) → the states reached before a batch.
 
-    Attributes
-    ----------
-    reached
-        (run, channel, stock) → the states reached before the batch.
-    left
-        Links of the batch itself, left by an attempt before; those are not among them that may have come
-        out otherwise, had a combiner been in time.
+    Rows of the batch itself, left by an attempt before, are not among them. Of each stock by itself: a
+    dead letter that was sent again stands behind records of larger positions.
     """
-
-    reached: dict[_Teller, set[Digest]]
-    left: dict[Place, StateLink]
-
-
-def known_links(records: Iterable[Accepted], found: Mapping[RunStock, Iterable[StateLink]]) -> Known:
-    """Return what was linked when a batch begins.
-
-    Of each stock by itself: a dead letter that was sent again stands behind records of larger positions.
-    """
-    own: dict[str, set[Position]] = {}
-    for record in records:
-        own.setdefault(record.stock, set()).add(record.position)
-    known = Known({}, {})
+    own = _positions(records)
+    reached: dict[_Teller, set[Digest]] = {}
     for (run, stock), rows in found.items():
         last = max(own[stock])
         for row in rows:
-            if row.position in own[stock]:
-                if not row.is_transient:
-                    known.left[run, stock, row.position] = row
-            elif row.position < last:
+            if row.position < last and row.position not in own[stock]:
                 for channel, ids in row.emitted.items():
-                    known.reached.setdefault((run, channel, stock), set()).update(ids)
-    return known
+                    reached.setdefault((run, channel, stock), set()).update(ids)
+    return reached
+
+
+def links_left(
+    records: Iterable[Accepted], found: Mapping[RunStock, Iterable[StateLink]]
+) -> dict[Place, StateLink]:
+    """Return the links of a batch itself that an attempt before has left, and at which nobody was late."""
+    own = _positions(records)
+    return {
+        (run, stock, row.position): row
+        for (run, stock), rows in found.items()
+        for row in rows
+        if row.position in own[stock] and not row.is_transient
+    }
+
+
+def _positions(records: Iterable[Accepted]) -> dict[str, set[Position]]:
+    own: dict[str, set[Position]] = {}
+    for record in records:
+        own.setdefault(record.stock, set()).add(record.position)
+    return own
 
 
 class Linker:

@@ -17,7 +17,7 @@ from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, STATES
 from skymesh.store.store import Found, Keys
 from skymesh_t1.combining import Combination, as_linked, combine
-from skymesh_t1.linking import Linker, Place, known_links
+from skymesh_t1.linking import Linker, Place, links_left, reached_before
 from skymesh_t1.muxing import known_points
 
 INLINE_BYTES = 256 * 1024
@@ -63,7 +63,7 @@ class T1(Tier[Accepted]):
 
         And those that an attempt before linked to the batch: a combiner may be late that was in time then.
         """
-        left = known_links(batch.records, found.links).left.values()
+        left = links_left(batch.records, found.links).values()
         return Keys(
             arrivals=frozenset(record.stock for record in batch.records),
             links=frozenset((run, record.stock) for record in batch.records for run in record.channels),
@@ -74,14 +74,14 @@ class T1(Tier[Accepted]):
 
     def process(self, batch: Batch[Accepted], found: Found) -> Outcome:
         """Combine, link every accepted alert to its states, and publish the states that are new."""
-        known = known_links(batch.records, found.links)
-        linker = Linker(known.reached)
+        left = links_left(batch.records, found.links)
+        linker = Linker(reached_before(batch.records, found.links))
         watch = Stopwatch()
         spent: dict[_Channel, float] = {}
         lines: dict[_Channel, list[Line]] = {}
         links, states, records = [], [], []
         for record in batch.records:
-            combined = self._combine(record, found, known.left, spent)
+            combined = self._combine(record, found, left, spent)
             of_record = [
                 linker.link(record, run, {name: combined[run, name] for name in names})
                 for run, names in record.channels.items()
