@@ -14,8 +14,8 @@ from skymesh.model.position import Position
 from skymesh.model.retention import Expired, Retention
 from skymesh.model.run import JobRecord, Run, RunSummary
 from skymesh.provenance.journal import BATCH
-from skymesh.runtime.deploying import switched_on
 from skymesh.runtime.expired import expiries_of
+from skymesh.runtime.switched import switched_on
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS, PROVENANCE
 from skymesh.settings.retention import EXPIRING, KEPT, RetentionSettings, why_kept

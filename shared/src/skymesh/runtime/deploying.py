@@ -7,15 +7,15 @@ from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
-from skymesh.model.deployment import Deployment, Marker, PlacedMarker, runs_on
+from skymesh.model.deployment import Deployment, Marker
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
 from skymesh.runtime.expired import refuse_expired
 from skymesh.runtime.live import LiveMesh, make_pools
 from skymesh.runtime.registering import register_job
 from skymesh.runtime.stored_jobs import changed_units
+from skymesh.runtime.switched import switched_on
 from skymesh.runtime.topics import ALERTS
-from skymesh.store.store import Store
 
 
 async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
@@ -86,15 +86,6 @@ async def deployed_runs(mesh: LiveMesh) -> dict[str, tuple[Digest, ...]]:
     """Return the runs at work, by the name of their job."""
     rows = [row async for row in mesh.store.scan(Deployment, log=mesh.epoch.log)]
     return {row.name: row.runs for row in rows if row.runs}
-
-
-async def switched_on(store: Store, log: Digest, partitions: int) -> tuple[Digest, ...]:
-    """Return the runs that are on in any partition of a log, as far as T0 has read, remembered or not."""
-    found: dict[Digest, None] = {}
-    for number in range(partitions):
-        markers = store.scan(PlacedMarker, log=log, partition=number)
-        found |= dict.fromkeys(runs_on([placed async for placed in markers]))
-    return tuple(found)
 
 
 async def _at_work(mesh: LiveMesh, job: str) -> tuple[Digest, ...]:
