@@ -15,6 +15,8 @@ from skymesh.model.deployment import Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.topics import INTENTS
+from skymesh_local.audit_journal import sunk, told_since
+from skymesh_local.mesh import OnServers
 from support import nights
 from support.damage import CHANGES, KINDS, OTHER, change, damage, rows_of
 from support.live_loops import TIERS, on_file
@@ -138,6 +140,38 @@ def test_an_audit_between_any_two_batches_finds_no_hole_but_what_is_in_flight(tm
         raise AssertionError("it never ends")
 
     assert max(on_file(tmp_path / "mesh.db", work)) > 0
+
+
+def test_an_audit_that_meets_half_of_what_the_sink_is_keeping_finds_no_hole(tmp_path, monkeypatch):
+    job = write_job(tmp_path / "job.yaml", nights.channels())
+
+    async def work(loops):
+        mesh, store = OnServers(loops.mesh), loops.mesh.store
+        scan = store.scan
+        await loops.deploy(job)
+        await loops.send(FIRST)
+        await loops.work()
+
+        async def keep_half():
+            await loops.send(SECOND)
+            await loops.work(tiers=("ingest",))
+            told = await told_since(mesh, loops.mesh.context, await sunk(mesh, loops.mesh.context))
+            half = [entry for entry in told if entry.instance == BATCH]
+            assert 0 < len(half) < len(told)
+            await store.write(half)
+
+        async def meeting_half(kind, **key):
+            if kind is JournalEntry and key.get("tier") == "ingest":
+                await keep_half()
+            async for row in scan(kind, **key):
+                yield row
+
+        monkeypatch.setattr(store, "scan", meeting_half)
+        return await loops.audit("", is_final=False)
+
+    found = on_file(tmp_path / "mesh.db", work)
+    assert found.holes == []
+    assert found.packets["read"] == len(FIRST) + len(SECOND)
 
 
 @pytest.mark.parametrize("table", TAKEN)

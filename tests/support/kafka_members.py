@@ -60,14 +60,26 @@ class Member:
 
 
 class Stream:
-    """A topic that a group copies to another one."""
+    """A topic that a group copies to another one.
 
-    def __init__(self, address: str, count: int) -> None:
+    Attributes
+    ----------
+    count
+        How many records it has: the numbers from 0.
+    """
+
+    def __init__(self, address: str) -> None:
         self.address = address
-        self.count = count
+        self.count = 0
         space = uuid.uuid4().hex[:12]
         self.group, self.source, self.target = f"{space}.copy", f"{space}.in", f"{space}.out"
-        asyncio.run(self._fill())
+        asyncio.run(self._make())
+
+    def fill(self, count: int) -> None:
+        """Add records."""
+        numbers = range(self.count, self.count + count)
+        self.count += count
+        asyncio.run(self._publish(numbers))
 
     @contextmanager
     def members(self):
@@ -93,11 +105,14 @@ class Stream:
         """Return how often each number is there, at read_committed."""
         return asyncio.run(self._copied())
 
-    async def _fill(self):
+    async def _make(self):
         async with connected(self.address) as bus:
             await bus.create(self.source, partitions=PARTITIONS)
             await bus.create(self.target, partitions=PARTITIONS)
-            await bus.publish([Outgoing(self.source, f"k{n}", b"%d" % n) for n in range(self.count)])
+
+    async def _publish(self, numbers):
+        async with connected(self.address) as bus:
+            await bus.publish([Outgoing(self.source, f"k{n}", b"%d" % n) for n in numbers])
 
     async def _wait_until_done(self):
         end = time.monotonic() + PATIENCE_S

@@ -12,7 +12,7 @@ from skymesh.model.ids import Digest, digest_sequence
 from skymesh.model.run import DeadLetter, Log, Run, SourceCount
 from skymesh.provenance.journal import BATCH, DEAD
 from skymesh.runtime.tier import Context
-from skymesh_local.audit_journal import INGEST, Range, unsunk
+from skymesh_local.audit_journal import INGEST, Range, sunk, told_since
 from skymesh_local.audit_log import Registry
 from skymesh_local.audit_tiling import entry_holes, gaps
 from skymesh_local.log import StreamPlace, iter_alerts, place_of
@@ -88,14 +88,19 @@ class Ingested:
 
     @classmethod
     async def of(cls, mesh: Mesh, context: Context) -> Ingested:
-        """Read the journal of ingest; what lies in the provenance topic first, then what was kept."""
-        account = cls()
-        fresh = {entry.id: entry for entry in await unsunk(mesh, context) if entry.tier == INGEST}
+        """Read the journal of ingest: what was kept, then all that came into the topic since before that.
+
+        Of a batch that the sink is keeping meanwhile some entries may be met and others not; the topic has
+        them all.
+        """
+        account, kept = cls(), set()
+        start = await sunk(mesh, context)
         async for entry in mesh.store.scan(JournalEntry, run=context.log, tier=INGEST):
-            fresh.pop(entry.id, None)
+            kept.add(entry.id)
             account._take(entry)
-        for entry in fresh.values():
-            account._take(entry)
+        for entry in await told_since(mesh, context, start):
+            if entry.tier == INGEST and entry.id not in kept:
+                account._take(entry)
         return account
 
     def _take(self, entry: JournalEntry) -> None:

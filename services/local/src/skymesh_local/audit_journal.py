@@ -129,7 +129,7 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
     counts = await asyncio.gather(*(_left(mesh, *place) for place in places.values()))
     journal.left = dict(zip(places, counts, strict=True))
     journal.markers = await _markers(mesh, journal)
-    entries = {entry.id: entry for entry in await unsunk(mesh, context)}
+    entries = {entry.id: entry for entry in await told_since(mesh, context, await sunk(mesh, context))}
     entries |= {entry.id: entry async for entry in mesh.store.scan(JournalEntry, run=run.id)}
     if context.owner != run.id:
         batches = mesh.store.scan(JournalEntry, run=context.owner, instance=BATCH)
@@ -184,16 +184,22 @@ async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]
     return markers
 
 
-async def unsunk(mesh: Mesh, context: Context) -> list[JournalEntry]:
-    """Return what the sink of the journal has not kept yet."""
-    partitions = range(await mesh.bus.partitions(context.topic(PROVENANCE)))
-    found = await asyncio.gather(*(_unsunk_of(mesh, context, number) for number in partitions))
+async def sunk(mesh: Mesh, context: Context) -> dict[int, int]:
+    """Return up to which offset of each partition of the provenance topic the sink has kept all."""
+    topic, group = context.topic(PROVENANCE), context.group(PROVENANCE)
+    partitions = range(await mesh.bus.partitions(topic))
+    offsets = await asyncio.gather(*(mesh.bus.committed(group, topic, number) for number in partitions))
+    return dict(zip(partitions, offsets, strict=True))
+
+
+async def told_since(mesh: Mesh, context: Context, places: dict[int, int]) -> list[JournalEntry]:
+    """Return the entries in the provenance topic from an offset on of each partition."""
+    found = await asyncio.gather(*(_told_since(mesh, context, *place) for place in places.items()))
     return [entry for entries in found for entry in entries]
 
 
-async def _unsunk_of(mesh: Mesh, context: Context, partition: int) -> list[JournalEntry]:
+async def _told_since(mesh: Mesh, context: Context, partition: int, start: int) -> list[JournalEntry]:
     topic, entries = context.topic(PROVENANCE), []
-    start = await mesh.bus.committed(context.group(PROVENANCE), topic, partition)
     first = max(start, await mesh.bus.first(topic, partition))
     async for records in mesh.bus.iter_from(topic, partition, first):
         told = await resolved(mesh.store, records)
