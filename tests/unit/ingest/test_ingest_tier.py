@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from skymesh.bus.bus import Received, key_text
+from skymesh.bus.bus import Received, Slice, key_text
 from skymesh.codecs import wire
 from skymesh.codecs.confluent import Schemas
 from skymesh.errors import (
@@ -19,9 +22,11 @@ from skymesh.model.alert import Alert, Arrival
 from skymesh.model.ids import text_id
 from skymesh.model.run import DeadLetter
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.tier import Batch
 from skymesh.runtime.topics import ACCEPTED, ALERTS, DEAD_LETTERS, survey_record
 from skymesh.store.store import Found
+from skymesh.telemetry.mesh_metrics import MeshMetrics
 from skymesh_ingest.journal import SHAPE
 from skymesh_ingest.schemas import SchemaSettings, schemas_of
 from skymesh_ingest.tier import Ingest
@@ -265,3 +270,17 @@ def deciding_on(record):
     outcome = tier.process(batch, Found())
     wire.encode(outcome.journal)
     return outcome.dead
+
+
+def test_how_late_a_message_is_counts_from_when_it_came_into_the_stream():
+    tier, arrived_ms = Ingest(LIVE, Schemas()), int(time.time() * 1000) - 4000
+    received = Received(7, "key", GOOD, time_ms=arrived_ms)
+    batch = Batch(0, 7, 8, (7,), (arrived_ms,), (tier.decode(received, TOPIC, 0),))
+    registry = CollectorRegistry()
+    meter = BatchMeter(MeshMetrics("ingest", registry))
+    meter.batch(Slice(7, 8, (received,)), batch, tier.process(batch, Found()), [])
+    name, labels = "skymesh_latency_from_arrival_seconds", {"tier": "ingest"}
+    assert registry.get_sample_value(f"{name}_count", labels) == 1
+    assert 4 <= registry.get_sample_value(f"{name}_sum", labels) < 60
+    # Nobody has looked yet when its alerts were observed.
+    assert registry.get_sample_value("skymesh_latency_from_observation_seconds_count", labels) == 0

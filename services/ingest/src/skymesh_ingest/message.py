@@ -10,9 +10,12 @@ from skymesh.codecs.avro import enclosed
 from skymesh.codecs.confluent import Schemas
 from skymesh.model.alert import Source
 from skymesh.model.ids import Digest
+from skymesh.model.records import Times
 from skymesh.model.run import Original
 from skymesh_ingest.reading import Container, Packet, Unreadable, read_packets
 from skymesh_ingest.shaping import ShapedPackets, shape_packets
+
+_UNKNOWN = Times(arrived_ms=0, observed_mjd_tai=0.0)
 
 
 @dataclass(frozen=True)
@@ -27,11 +30,14 @@ class Message:
         Its bytes.
     attempt
         For which time it was sent.
+    times
+        When it came into the stream; when its alerts were observed nobody knows yet.
     """
 
     original: Original
     data: bytes
     attempt: int = 1
+    times: Times = _UNKNOWN
 
     @property
     def source(self) -> Source:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from skymesh.bus.bus import Received, key_bytes
 from skymesh.codecs.confluent import Schemas
 from skymesh.model.execution import JournalEntry
+from skymesh.model.records import Times
 from skymesh.model.run import Original
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.dead import attempt_of
@@ -44,7 +45,7 @@ class Ingest(Tier[Message]):
     def decode(self, record: Received, topic: str, partition: int) -> Message:
         """Return a message with where it was read; what is in it is looked at in `process`."""
         original = Original(topic, partition, record.offset, key_bytes(record.key))
-        return Message(original, record.value, attempt_of(record))
+        return Message(original, record.value, attempt_of(record), Times(record.time_ms, 0.0))
 
     def needs(self, batch: Batch[Message], found: Found) -> Keys:
         """Return nothing: packets say it all."""

@@ -91,7 +91,8 @@ FROM_ARRIVAL = Metric(
     "skymesh_latency_from_arrival_seconds",
     "histogram",
     ("tier",),
-    "Time from the alert's arrival in the log until the tier has committed.",
+    "Time from the alert's arrival in the log (ingest: its packet's in the survey's stream) until the tier"
+    " has committed.",
     _ARRIVAL_BUCKETS,
 )
 REPLAYED = Metric(
