@@ -24,6 +24,7 @@ from skymesh.errors import (
     SettingsError,
     TransientError,
 )
+from skymesh.runtime.back_off import BackOff
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
 from skymesh.runtime.forgotten import refuse_forgotten
@@ -41,7 +42,6 @@ from skymesh.telemetry.health import Health, HealthServer
 from skymesh.telemetry.logs import configure_logs, forward_libraries, get_log
 from skymesh.telemetry.mesh_metrics import MeshMetrics, new_registry
 
-_FIRST_PAUSE_S, _MOST_PAUSE_S = 0.2, 10.0
 # What a batch may take beyond its grace, for native code that hears no signal.
 _HARD_S = 5.0
 
@@ -163,13 +163,13 @@ class _Service:
             last.start()
 
     async def _serve(self) -> None:
-        pause_s = _FIRST_PAUSE_S
+        back_off = BackOff()
         while not self._stop.is_set():
             try:
                 async with live_mesh(self._settings.store) as mesh:
                     self._health.met("store")
                     readings = await self._build(mesh)
-                    pause_s = _FIRST_PAUSE_S
+                    back_off.reset()
                     # One for all readings: a job is planned once, however many outlets tell of it.
                     jobs = StoredJobs(mesh.store, self._main)
                     try:
@@ -183,17 +183,16 @@ class _Service:
                 error = _first(errors)
                 self._health.unmet("store", str(error))
                 self._metrics.retried(error)
-                get_log().warning(
-                    "a service is away", tier=self._name, problem=str(error), again_in_s=pause_s
-                )
-                await self._pause(pause_s)
-                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+                wait_s = back_off.next_s()
+                get_log().warning("a service is away", tier=self._name, problem=str(error), again_in_s=wait_s)
+                await self._pause(wait_s)
             except* MeshError as errors:
                 raise _first(errors) from None
 
     async def _read(self, mesh: LiveMesh, reading: Reading, jobs: Jobs) -> None:
         """Be a member of the tier's group, and again after it was lost, until told to stop."""
         context, tier, settings = mesh.context, reading.tier, self._settings
+        back_off = BackOff()
         own = OwnGroup(mesh.bus, context.group(tier.name), reading.topics or (context.topic(tier.reads),))
 
         async def work(partition: Partition) -> None:
@@ -213,10 +212,10 @@ class _Service:
                 meter=BatchMeter(self._metrics),
             )
             self._health.met("group")
+            back_off.reset()
             await self._repeat(loop)
 
         membership = Membership(instance=settings.instance, session_s=settings.session_s)
-        pause_s = _FIRST_PAUSE_S
         while not self._stop.is_set():
             try:
                 async with reading.source() if reading.source else contextlib.nullcontext(own) as cluster:
@@ -225,8 +224,7 @@ class _Service:
                 self._health.unmet("group", str(error))
                 self._metrics.retried(error)
                 get_log().warning("joining the group again", tier=tier.name, problem=str(error))
-                await self._pause(pause_s)
-                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
+                await self._pause(back_off.next_s())
 
     async def _join(self, reading: Reading, cluster: Joinable, group: Group) -> None:
         lookout = Lookout(
@@ -240,7 +238,7 @@ class _Service:
 
     async def _repeat(self, loop: TierLoop) -> None:
         """Handle batches until told to stop; while a service is away, try the same batch again and again."""
-        pause_s = _FIRST_PAUSE_S
+        back_off = BackOff()
         while not self._stop.is_set():
             try:
                 await loop.step()
@@ -252,13 +250,12 @@ class _Service:
                 if not isinstance(error, OutletUnavailableError):
                     self._health.unmet("store", str(error))
                 self._metrics.retried(error)
-                wait_s = max(pause_s, error.pause_s)
+                wait_s = max(back_off.next_s(), error.pause_s)
                 get_log().warning("a batch is tried again", tier=self._name, problem=str(error), in_s=wait_s)
                 await self._pause(wait_s)
-                pause_s = min(2 * pause_s, _MOST_PAUSE_S)
             else:
                 self._health.met("store")
-                pause_s = _FIRST_PAUSE_S
+                back_off.reset()
             self._health.beat()
 
     async def _pause(self, seconds: float) -> None:
