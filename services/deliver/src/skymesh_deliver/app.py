@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 
-from skymesh.errors import SettingsError
+from skymesh.errors import OutletUnavailableError
 from skymesh.model.reaction import Held
 from skymesh.runtime.live import LiveMesh
 from skymesh.runtime.service import Reading, serve
 from skymesh.store.store import Store
+from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.mesh_metrics import MeshMetrics
 from skymesh_deliver.door import Door
 from skymesh_deliver.doors import doors
+from skymesh_deliver.kafka_outlet import KafkaOutlet
 from skymesh_deliver.outlets import WEBHOOK_BATCH_RECORDS, folder_outlet, webhook_outlet
 from skymesh_deliver.settings import DeliverSettings
 from skymesh_deliver.tier import Deliver
@@ -24,8 +26,10 @@ async def build(mesh: LiveMesh, settings: DeliverSettings) -> list[Reading]:  # 
 
 async def _reading(mesh: LiveMesh, door: Door) -> Reading:
     tier = Deliver(mesh.context, door)
-    if door.is_transactional and await mesh.bus.partitions(door.topic) == 0:
-        raise SettingsError(f"there is no such topic for the outlet {door.target!r}", where=door.topic)
+    if door.is_transactional:
+        kafka = KafkaOutlet(mesh.bus, door.topic)
+        await _warn_unless_ready(tier.name, kafka)
+        return Reading(tier, ready=kafka.ready)
     if door.way == "webhook":
         webhook = webhook_outlet(mesh.store, mesh.context.log)
         return Reading(
@@ -34,7 +38,15 @@ async def _reading(mesh: LiveMesh, door: Door) -> Reading:
             batch_records=WEBHOOK_BATCH_RECORDS,
             look=functools.partial(_count_held, mesh.store, door.target),
         )
-    return Reading(tier, outlets={} if door.is_transactional else {door.target: folder_outlet()})
+    return Reading(tier, outlets={door.target: folder_outlet()})
+
+
+async def _warn_unless_ready(tier: str, kafka: KafkaOutlet) -> None:
+    """Say at once what would else be said with the first message only."""
+    try:
+        await kafka.ready()
+    except OutletUnavailableError as error:
+        get_log().warning("an outlet is away, and waited for", tier=tier, problem=str(error))
 
 
 async def _count_held(store: Store, outlet: str, metrics: MeshMetrics) -> None:

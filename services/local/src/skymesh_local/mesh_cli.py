@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from skymesh.errors import SettingsError
+from skymesh.errors import OutletUnavailableError, SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
 from skymesh.model.ids import text_id
@@ -27,6 +27,7 @@ from skymesh_local.mesh import open_mesh
 from skymesh_local.retention import asked_of, now_utc
 
 if TYPE_CHECKING:
+    from skymesh.model.run import Run
     from skymesh.runtime.live import LiveMesh
 
 T = TypeVar("T")
@@ -98,13 +99,23 @@ def serve_tier(tier: str) -> None:
 
 
 def deploy_job(plan: JobPlan, name: str, store: str) -> None:
-    """Switch a job on, in the place of the one of its name; refuse outlets that have no settings."""
+    """Switch a job on, in the place of the one of its name; refuse outlets that are not there."""
     from skymesh.runtime.deploying import deploy
     from skymesh_deliver.doors import door_to
+    from skymesh_deliver.kafka_outlet import KafkaOutlet
 
-    for target in dict.fromkeys(outlet for c in plan.channels for r in c.reactions for outlet in r.outlets):
-        door_to(target)
-    run = on_mesh(store_url(store), lambda mesh: deploy(mesh, plan, name))
+    told = dict.fromkeys(outlet for c in plan.channels for r in c.reactions for outlet in r.outlets)
+    topics = [door.topic for door in map(door_to, told) if door.is_transactional]
+
+    async def work(mesh: LiveMesh) -> Run:
+        for topic in topics:
+            try:
+                await KafkaOutlet(mesh.bus, topic).ready()
+            except OutletUnavailableError as error:
+                raise SettingsError(error.problem, where=error.where) from None
+        return await deploy(mesh, plan, name)
+
+    run = on_mesh(store_url(store), work)
     print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
     for pool in sorted(named_pools(plan.resolved)):
         print(f"its units of pool {pool} are run by `skymesh serve t2` with SKYMESH_POOL={pool}")

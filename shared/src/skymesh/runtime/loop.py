@@ -18,7 +18,7 @@ from skymesh.runtime.compute import Compute, compute_here
 from skymesh.runtime.dead import burial, outgoing, poison
 from skymesh.runtime.jobs import Jobs
 from skymesh.runtime.meter import UNMEASURED, Meter
-from skymesh.runtime.outlet import Outlet, Parcel
+from skymesh.runtime.outlet import Outlet, Parcel, Ready, always_ready
 from skymesh.runtime.references import referring, resolved
 from skymesh.runtime.tier import Batch, Context, Outcome, Tier
 from skymesh.runtime.topics import DEAD_LETTERS, PROVENANCE
@@ -67,6 +67,8 @@ class TierLoop:
         Where the jobs of runs come from.
     outlets
         Where parcels go, by name; only a tier that makes parcels needs any.
+    ready
+        Asked before messages for others are published.
     batch_records, batch_s
         Most records in a batch; and how long it should take, in seconds: a slower one makes the next smaller.
     record_bytes
@@ -88,6 +90,7 @@ class TierLoop:
         jobs: Jobs,
         *,
         outlets: Mapping[str, Outlet] = _NO_OUTLETS,
+        ready: Ready = always_ready,
         batch_records: int = BATCH_RECORDS,
         batch_s: float = math.inf,
         record_bytes: int | None = None,
@@ -101,6 +104,7 @@ class TierLoop:
         self._context = context
         self._jobs = jobs
         self._outlets = outlets
+        self._ready = ready
         self._size = BatchSize(batch_records, batch_s)
         self._record_bytes = record_bytes
         self._compute = compute
@@ -157,6 +161,8 @@ class TierLoop:
 
     async def _effect(self, read: Slice, batch: Batch[Any] | None, outcome: Outcome) -> None:
         timed = self._meter.timed
+        if outcome.messages:
+            await self._ready()
         outputs, blobs = await self._compute(self._published, outcome)
         with timed("store"):
             await self._store.write((*outcome.documents, *outcome.dead, *blobs))

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from skymesh.model.reaction import Intent, Letter, Receipt
+
+
+Ready = Callable[[], Awaitable[None]]
+"""Passes if what a tier's messages are published to is there; else it raises `OutletUnavailableError`."""
+
+
+async def always_ready() -> None:
+    """Pass."""
 
 
 class Item(NamedTuple):

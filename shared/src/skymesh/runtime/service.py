@@ -33,7 +33,7 @@ from skymesh.runtime.joining import Joinable, OwnGroup
 from skymesh.runtime.live import LiveMesh, live_mesh
 from skymesh.runtime.lookout import LOOK_EVERY_S, Look, Lookout, look_at_nothing
 from skymesh.runtime.loop import TierLoop
-from skymesh.runtime.outlet import Outlet
+from skymesh.runtime.outlet import Outlet, Ready, always_ready
 from skymesh.runtime.stored_jobs import StoredJobs
 from skymesh.runtime.tier import Tier
 from skymesh.settings.environment import from_environment
@@ -58,6 +58,8 @@ class Reading:
         Its input; empty for the mesh's topic of what it reads.
     outlets
         Where its parcels go.
+    ready
+        Asked before its messages for others are published.
     batch_records
         Most records in a batch, where the service's settings allow more.
     look
@@ -71,6 +73,7 @@ class Reading:
     tier: Tier[Any]
     topics: tuple[str, ...] = ()
     outlets: Mapping[str, Outlet] = field(default_factory=dict)
+    ready: Ready = always_ready
     batch_records: int = sys.maxsize
     source: Callable[[], AbstractAsyncContextManager[Joinable]] | None = None
     look: Look = look_at_nothing
@@ -205,6 +208,7 @@ class _Service:
                 context,
                 jobs,
                 outlets=reading.outlets,
+                ready=reading.ready,
                 batch_records=min(settings.batch_records, reading.batch_records),
                 batch_s=settings.batch_s,
                 record_bytes=settings.record_bytes,

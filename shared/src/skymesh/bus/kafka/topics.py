@@ -118,10 +118,12 @@ class Topics:
     async def count(self, name: str) -> int:
         """Return the number of a topic's partitions; 0 if there is no such topic."""
         found = (await self.find([name])).get(name)
+        # One that was asked for before may have been made anew, with another number.
+        self._counts.pop(name, None)
         return 0 if found is None else found.partitions
 
     async def counts(self, names: Iterable[str]) -> Mapping[str, int]:
-        """Return the numbers of partitions of topics, each asked for once: they do not change.
+        """Return the numbers of partitions of topics, each asked for once.
 
         Raises
         ------
