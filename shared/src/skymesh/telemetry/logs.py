@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from typing import Any
 
@@ -11,10 +12,19 @@ import structlog
 from skymesh.errors import SettingsError
 
 LEVELS = ("debug", "info", "warning", "error")
+_CLIENTS = ("aiokafka", "cassandra")
+# A client that looks for the coordinator of its group finds it by itself; if not, its owner is told.
+_LOOKING = re.compile(
+    "Marking the coordinator dead"
+    "|(GroupCoordinatorNotAvailable|NotCoordinatorForGroup|GroupLoadInProgress)Error"
+    "|coordinator .* is either not started or not valid"
+)
 
 
 def configure_logs(level: str) -> None:
     """Set up logging for the process.
+
+    What the clients of servers log is for who looks closely: a command ends with one line of its own.
 
     Raises
     ------
@@ -41,20 +51,32 @@ def configure_logs(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    for name in _CLIENTS:
+        logging.getLogger(name).handlers = [_Forwarding(is_detail=True)]
+        logging.getLogger(name).propagate = False
 
 
 def forward_libraries() -> None:
-    """Let what libraries log, from warnings on, come out as what the mesh logs does."""
+    """Let what libraries log, from warnings on, come out as what the mesh logs does: for services."""
     logging.basicConfig(handlers=[_Forwarding()], level=logging.WARNING, force=True)
+    for name in _CLIENTS:
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
 
 
 class _Forwarding(logging.Handler):
-    """Hands on what a library logs."""
+    """Hands on what a library logs; all of it as a detail, or what is one."""
+
+    def __init__(self, *, is_detail: bool = False) -> None:
+        super().__init__()
+        self._is_detail = is_detail
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record under its logger's name."""
-        level = "error" if record.levelno >= logging.ERROR else "warning"
-        getattr(get_log(), level)(record.getMessage(), library=record.name)
+        message = record.getMessage()
+        is_detail = self._is_detail or (record.name.startswith("aiokafka.") and _LOOKING.search(message))
+        level = "debug" if is_detail else "error" if record.levelno >= logging.ERROR else "warning"
+        getattr(get_log(), level)(message, library=record.name)
 
 
 def get_log() -> Any:
