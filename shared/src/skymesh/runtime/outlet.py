@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 
 from skymesh.model.reaction import Intent, Letter, Receipt
 
-
 Ready = Callable[[], Awaitable[None]]
 """Passes if what a tier's messages are published to is there; else it raises `OutletUnavailableError`."""
 

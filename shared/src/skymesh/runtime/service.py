@@ -139,6 +139,8 @@ class _Service:
                 # The event loop has ended, and what was being computed is of no use any more.
                 get_log().warning("what was being computed at the end is given up", tier=self._name)
             thread.join()
+        if not self._code:
+            get_log().info("the service has stopped", tier=self._name)
         return self._code
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
@@ -146,7 +148,13 @@ class _Service:
             raise KeyboardInterrupt
 
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
-        self._loop.call_soon_threadsafe(self._stop.set)
+        # What this interrupts may hold the lock of the log: so it is told in the other thread.
+        self._loop.call_soon_threadsafe(self._end)
+
+    def _end(self) -> None:
+        if not self._stop.is_set():
+            get_log().info("the service is told to stop", tier=self._name)
+        self._stop.set()
 
     def _run_loop(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -217,7 +225,12 @@ class _Service:
             )
             self._health.met("group")
             back_off.reset()
-            await self._repeat(loop)
+            place = {"tier": tier.name, "topic": partition.topic, "partition": partition.number}
+            get_log().info("at work on a partition", **place)
+            try:
+                await self._repeat(loop)
+            finally:
+                get_log().info("a partition is given up", **place)
 
         membership = Membership(instance=settings.instance, session_s=settings.session_s)
         while not self._stop.is_set():
@@ -255,7 +268,12 @@ class _Service:
                     self._health.unmet("store", str(error))
                 self._metrics.retried(error)
                 wait_s = max(back_off.next_s(), error.pause_s)
-                get_log().warning("a batch is tried again", tier=self._name, problem=str(error), in_s=wait_s)
+                get_log().warning(
+                    "nothing is lost: a batch is tried again",
+                    tier=self._name,
+                    problem=str(error),
+                    in_s=wait_s,
+                )
                 await self._pause(wait_s)
             else:
                 self._health.met("store")
