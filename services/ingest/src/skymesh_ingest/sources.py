@@ -77,7 +77,9 @@ def opening(settings: BrokerSettings, mesh: LiveMesh) -> Callable[[], AbstractAs
     async def opened() -> AsyncIterator[Joinable]:
         topic = mesh.context.topic(SOURCES)
         group = settings.group or f"skymesh-{mesh.context.log.hex()}"
-        async with Source.open(settings.survey, settings.kafka, mesh.bus.connection, topic) as source:
+        survey, there = settings.survey, mesh.bus.connection
+        variable = f"SKYMESH_{survey.upper()}_KAFKA"
+        async with Source.open(survey, settings.kafka, there, topic, variable) as source:
             yield _Broker(source, group, settings.topics)
 
     return opened

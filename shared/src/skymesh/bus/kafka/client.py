@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias, TypeVar
@@ -15,7 +14,7 @@ from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, NoError
 
 from skymesh.bus.kafka.errors import mesh_error
-from skymesh.settings.kafka import KafkaSettings
+from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 T = TypeVar("T")
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | AIOKafkaClient
@@ -36,6 +35,8 @@ class Cluster:
     ----------
     settings
         How it is reached.
+    variable
+        The variable that names its servers, for errors.
 
     Raises
     ------
@@ -43,8 +44,9 @@ class Cluster:
         If a file that they name cannot be read.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, variable: str = SERVERS) -> None:
         self.servers = settings.servers
+        self._place = f"{variable}={settings.servers}"
         self._access: dict[str, Any] = {
             "security_protocol": settings.security_protocol,
             "ssl_context": settings.tls_context(),
@@ -109,7 +111,7 @@ class Cluster:
         except (KafkaError, OSError) as error:
             await close(client)
             reason = await self._reason() if isinstance(error, KafkaConnectionError) else error
-            raise mesh_error(reason or error, where=self.servers) from None
+            raise mesh_error(reason or error, where=self._place) from None
         except asyncio.CancelledError:
             await close(client)
             raise
@@ -129,10 +131,8 @@ class Cluster:
         host, _, port = self.servers.split(",")[0].rpartition(":")
         try:
             connection = await create_conn(host.strip("[]"), int(port), **self._access)
-        except (KafkaError, ssl.SSLError) as error:
+        except (KafkaError, OSError) as error:
             return error
-        except OSError:
-            return None
         connection.close()
         return None
 

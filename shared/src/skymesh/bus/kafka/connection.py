@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from skymesh.bus.kafka.client import Cluster, close
 from skymesh.bus.kafka.offsets import Offsets
 from skymesh.bus.kafka.topics import Topics
-from skymesh.settings.kafka import KafkaSettings
+from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 
 class Connection:
@@ -28,8 +28,13 @@ class Connection:
         self._stack = stack
 
     @classmethod
-    async def to(cls, settings: KafkaSettings) -> Connection:
+    async def to(cls, settings: KafkaSettings, variable: str = SERVERS) -> Connection:
         """Return a connection.
+
+        Parameters
+        ----------
+        settings, variable
+            How it is reached, and the variable that names its servers.
 
         Raises
         ------
@@ -38,7 +43,7 @@ class Connection:
         BrokerUnavailableError
             If no server answers.
         """
-        cluster = Cluster(settings)
+        cluster = Cluster(settings, variable)
         async with AsyncExitStack() as stack:
             client, admin = cluster.client(), cluster.admin()
             consumers = cluster.consumer(), cluster.consumer(isolation="read_uncommitted")

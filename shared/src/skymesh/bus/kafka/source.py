@@ -18,7 +18,7 @@ from skymesh.bus.kafka.publisher import Publisher, partition_of
 from skymesh.bus.kafka.reader import Feed, Reader, received
 from skymesh.bus.kafka.taking import TRANSACTION_S
 from skymesh.errors import BrokerUnavailableError, SettingsError
-from skymesh.settings.kafka import KafkaSettings
+from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 _SETTLED_S = 1.5 * TRANSACTION_S
 """How long transactions of others may stand before what was written last of a partition, in seconds."""
@@ -55,7 +55,12 @@ class Source:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, name: str, settings: KafkaSettings, mesh: Connection, offsets_topic: str
+        cls,
+        name: str,
+        settings: KafkaSettings,
+        mesh: Connection,
+        offsets_topic: str,
+        variable: str = SERVERS,
     ) -> AsyncIterator[Source]:
         """Connect to a survey's cluster for a while.
 
@@ -66,7 +71,7 @@ class Source:
         BrokerUnavailableError
             If no server answers.
         """
-        there = await Connection.to(settings)
+        there = await Connection.to(settings, variable)
         try:
             yield cls(name, there, mesh, offsets_topic)
         finally:
