@@ -56,7 +56,7 @@ def _mesh_error(error: Exception, where: str) -> MeshError:
         return SettingsError(f"the user may not do this: {text}", where=where)
     if isinstance(error, _OURS):
         return InvariantError(f"Cassandra refuses a statement: {text}", where=where)
-    return StoreUnavailableError(f"Cassandra does not answer: {text}; nothing is lost", where=where)
+    return StoreUnavailableError(f"Cassandra does not answer: {text}", where=where)
 
 
 def _causes(error: Exception) -> list[Exception]:
