@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,11 @@ def test_services_stop_when_told_and_say_in_one_line_what_they_miss(mesh, tmp_pa
         assert service.get("/live")[0] == service.get("/ready")[0] == 200
         assert service.metric("skymesh_build_info", tier=tier) == 1
         assert service.stop() == 0, service.log.read_text()
+        lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+        assert [line for line in lines if line["level"] != "info"] == []
+        told = Counter(line["event"] for line in lines)
+        assert told["at work on a partition"] == told["a partition is given up"] > 0
+        assert told["the service is told to stop"] == told["the service has stopped"] == 1
     (service,) = mesh.start("t0", SKYMESH_STORE=mesh.url + "_nowhere")
     assert service.process.wait(60) == 2
     lines = service.log.read_text().splitlines()

@@ -18,6 +18,10 @@ from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.bus.kafka.topics import Topic
 from skymesh.errors import BrokerUnavailableError, InvariantError
+from skymesh.model.deployment import Epoch
+from skymesh.model.ids import digest_of
+from skymesh.runtime.live import LiveMesh
+from skymesh_ingest.sources import broker_settings, opening
 from support.kafka_mesh import connected
 from support.source_member import MEMBERSHIP, copying, opened
 
@@ -225,3 +229,17 @@ def test_a_member_that_is_killed_again_and_again_loses_and_repeats_nothing(kafka
 
     nights, copied = on_survey(kafka_address, work)
     assert sorted(copied) == expected(*nights)
+
+
+def test_a_broker_that_is_not_there_is_named_by_the_surveys_variable(kafka_address, monkeypatch):
+    monkeypatch.setenv("SKYMESH_ZTF_KAFKA", "127.0.0.1:1")
+    monkeypatch.setenv("SKYMESH_ZTF_TOPICS", "^ztf_")
+    (broker,) = broker_settings()
+
+    async def work(survey):
+        mesh = LiveMesh(None, survey.bus, Epoch(digest_of("log", survey.space), 0, 1), survey.space)
+        async with opening(broker, mesh)():
+            raise AssertionError
+
+    with pytest.raises(BrokerUnavailableError, match=r"^SKYMESH_ZTF_KAFKA=127\.0\.0\.1:1: Kafka: "):
+        on_survey(kafka_address, work)

@@ -142,12 +142,19 @@ class LiveMesh:
 
     def run(self, *arguments, code=0):
         """Run a command on this mesh; return what it wrote to standard output."""
+        return self._done(arguments, code).stdout
+
+    def mistake(self, *arguments, code):
+        """Run a command that fails; return what it wrote to standard error."""
+        return self._done(arguments, code).stderr
+
+    def _done(self, arguments, code):
         command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
         done = subprocess.run(
             command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
         )
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return done.stdout
+        return done
 
     def start(self, *tiers, code="", **settings):
         """Start services; return them."""

@@ -52,10 +52,10 @@ async def repeated(url):
     return found
 
 
-async def make_topic(mesh, name):
+async def make_topic(mesh, name, *, partitions=2):
     """Make a topic beside those of the mesh."""
     async with live_mesh(mesh.url) as live:
-        await live.bus.create(name, partitions=2)
+        await live.bus.create(name, partitions=partitions)
 
 
 async def told_through_kafka(mesh):

@@ -70,6 +70,22 @@ def test_a_command_says_so_and_exits_with_2(command):
     assert "postgres://localhost/store" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "command, place",
+    [
+        (("store", "init"), "SKYMESH_KAFKA=127.0.0.1:9: Kafka: "),
+        (("audit",), "cassandra://127.0.0.1:9/store: Cassandra does not answer: "),
+        (("deploy", "fast_decline"), "cassandra://127.0.0.1:9/store: Cassandra does not answer: "),
+    ],
+)
+def test_servers_that_do_not_answer_are_told_in_one_line(monkeypatch, command, place):
+    monkeypatch.setenv("SKYMESH_KAFKA", "127.0.0.1:9")
+    done = skymesh(*command, "--store", "cassandra://127.0.0.1:9/store")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith(f"skymesh: {place}")
+    assert "nothing is lost" not in done.stderr
+
+
 def test_the_command_line_loads_no_client_of_a_server():
     look = "import sys, skymesh_local.cli; print({'aiokafka', 'cassandra'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)

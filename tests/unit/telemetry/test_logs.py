@@ -12,7 +12,7 @@ CLIENT = "aiokafka.consumer.group_coordinator"
 CHATTER = (
     (CLIENT, "warning", "Marking the coordinator dead (node 1)for group live.deliver.file."),
     (CLIENT, "error", "Group Coordinator Request failed: [Error 15] GroupCoordinatorNotAvailableError"),
-    (CLIENT, "warning", "Heartbeat failed for group g: coordinator (node 1) is either not started or not valid"),
+    (CLIENT, "warning", "Heartbeat failed for g: coordinator (node 1) is either not started or not valid"),
 )
 TOLD = (
     ("aiokafka", "error", 'Unable connect to "localhost:1": [Errno 111] Connect call failed'),
