@@ -98,7 +98,10 @@ def test_a_wrong_password_is_told_in_one_line_without_it(guarded, mechanism, cap
     settings = KafkaSettings(servers=guarded[0], user="alice", password="wrong-one", mechanism=mechanism)
     with pytest.raises(SettingsError) as told:
         go_through(settings, "never")
-    assert str(told.value) == f"{guarded[0]}: Kafka refuses the credentials or the way they are given"
+    assert (
+        str(told.value)
+        == f"SKYMESH_KAFKA={guarded[0]}: Kafka refuses the credentials or the way they are given"
+    )
     assert "wrong-one" not in caplog.text + repr(settings) + str(settings)
 
 

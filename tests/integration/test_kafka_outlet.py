@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from skymesh.model.ids import text_id
 from skymesh.model.reaction import Intent
 from skymesh.runtime.live import live_mesh
-from support import nights
+from support import nights, packets
 from support.jvm_server import wait_until
 from support.live_mesh import LiveMesh
 from support.mesh import channel, documents, messages, run_files, write_files, write_job
@@ -24,12 +24,11 @@ SOON_S = 60
 
 @pytest.fixture
 def night(tmp_path):
-    """The night in two halves, and the job that tells of it."""
-    files = {name.rpartition("/")[2]: data for name, data in nights.packets().items()}
-    half = len(files) // 2
-    for number, name in enumerate(sorted(files)):
-        write_files(tmp_path / ("first" if number < half else "second"), {name: files[name]})
-        write_files(tmp_path / "all", {name: files[name]})
+    """The night in two parts, one after the other, and the job that tells of it."""
+    for number, item in enumerate(nights.records()):
+        part = "first" if item["candidate"]["jd"] < packets.JD + 1 else "second"
+        for folder in (part, "all"):
+            write_files(tmp_path / folder, {f"{number:03d}.avro": packets.container([item])})
     return write_job(tmp_path / "job.yaml", {"c": channel(react=REACT)})
 
 
