@@ -19,7 +19,8 @@ import typer
 from skymesh.errors import SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
-from skymesh.model.ids import text_id
+from skymesh.model.ids import Digest, text_id
+from skymesh.model.run import Run
 from skymesh.settings.environment import from_environment
 from skymesh.settings.retention import RetentionSettings
 from skymesh_local.expiring import expire_due
@@ -99,13 +100,22 @@ def serve_tier(tier: str) -> None:
 
 def deploy_job(plan: JobPlan, name: str, store: str) -> None:
     """Switch a job on, in the place of the one of its name; refuse outlets that have no settings."""
-    from skymesh.runtime.deploying import deploy
+    from skymesh.runtime.deploying import deploy, deployed_runs
     from skymesh_deliver.doors import door_to
 
     for target in dict.fromkeys(outlet for c in plan.channels for r in c.reactions for outlet in r.outlets):
         door_to(target)
-    run = on_mesh(store_url(store), lambda mesh: deploy(mesh, plan, name))
-    print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
+
+    async def work(mesh: LiveMesh) -> tuple[tuple[Digest, ...], Run]:
+        before = (await deployed_runs(mesh)).get(plan.name, ())
+        return before, await deploy(mesh, plan, name)
+
+    before, run = on_mesh(store_url(store), work)
+    since = "already judges all alerts" if run.id in before else "judges all alerts from here on"
+    print(f"{text_id('run', run.id)} of {plan.name} {since}")
+    for other in before:
+        if other != run.id:
+            print(f"{text_id('run', other)} of {plan.name} judges no more alerts; what it began is completed")
     for pool in sorted(named_pools(plan.resolved)):
         print(f"its units of pool {pool} are run by `skymesh serve t2` with SKYMESH_POOL={pool}")
 
@@ -122,8 +132,11 @@ def list_deployed(store: str) -> None:
     """Print the jobs at work."""
     from skymesh.runtime.deploying import deployed_runs
 
-    for name, runs in sorted(on_mesh(store_url(store), deployed_runs).items()):
+    jobs = on_mesh(store_url(store), deployed_runs)
+    for name, runs in sorted(jobs.items()):
         print(f"{name}  {', '.join(text_id('run', run) for run in runs)}")
+    if not jobs:
+        print("no job is switched on")
 
 
 def on_mesh(url: str, work: Callable[[LiveMesh], Awaitable[T]]) -> T:

@@ -109,7 +109,7 @@ async def run_job(settings: RunSettings) -> Finished:
     if settings.log and settings.alerts:
         raise SettingsError("a log is replayed as it is: give either --log or --alerts", where="--log")
     if settings.log and not settings.store:
-        raise SettingsError("say in which store the log lies, with --store", where="--log")
+        raise SettingsError("say in which store the log lies, with --store or SKYMESH_STORE", where="--log")
     if settings.name and not _NAME.fullmatch(settings.name):
         raise SettingsError(
             "a name is letters, digits, '_', '-' and '.', and begins with a letter or digit", where="--run"
