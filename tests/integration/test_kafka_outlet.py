@@ -109,4 +109,4 @@ def test_a_topic_that_is_not_there_holds_back_nobody_else(mesh, night, tmp_path)
 def test_a_job_that_tells_a_topic_that_is_not_there_is_refused(mesh, night):
     line = mesh.mistake("deploy", night, code=2)
     assert line == f"skymesh: {topic_of(mesh)}: {AWAY}\n"
-    assert mesh.run("deployed") == ""
+    assert mesh.run("deployed") == "no job is switched on\n"

@@ -101,6 +101,8 @@ def test_every_id_that_is_shown_can_be_traced_and_every_result_reproduced(mesh):
 
     traced, again = asyncio.run(read())
     assert [one["id"] for one in traced] == ids
+    # How much a run that goes on has read, nobody has written down.
+    assert "read" not in traced[5]
     assert [one.is_equal for one in again] == [True] * len(results)
 
 
@@ -163,3 +165,30 @@ def test_a_keyspace_that_is_no_store_and_servers_that_are_away_are_told_in_one_l
     done = skymesh("audit", "--store", mesh[0])
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert "SKYMESH_KAFKA" in done.stderr
+
+
+def test_a_changed_job_takes_the_place_of_the_one_of_its_name_which_then_means_it(
+    kafka_address, cassandra_address, tmp_path
+):
+    first = write_job(tmp_path / "first.yaml", nights.channels(), name="night")
+    second = write_job(tmp_path / "second.yaml", {"all": channel()}, name="night")
+
+    def said(*command, code=0):
+        # Which store, the environment says.
+        done = skymesh(*command)
+        assert done.returncode == code, done
+        return (done.stdout or done.stderr).splitlines()
+
+    with servers(kafka_address, cassandra_address) as url:
+        assert said("deployed") == ["no job is switched on"]
+        (begun,) = said("deploy", first)
+        assert begun.endswith("of night judges all alerts from here on")
+        assert said("deploy", first) == [
+            begun.replace("judges all alerts from here on", "already judges all alerts")
+        ]
+        changed, ended = said("deploy", second)
+        assert ended.split()[0] == begun.split()[0] != changed.split()[0]
+        on_servers(url, tmp_path, lambda loops: loops.work())
+        (audited,) = said("audit", "--run", "night", "--json")
+        assert json.loads(audited)["run"] == changed.split()[0]
+        assert "there are: night" in said("undeploy", "day", code=2)[0]

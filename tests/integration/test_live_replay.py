@@ -35,7 +35,7 @@ def in_place_of_servers(tmp_path, monkeypatch):
 
 
 def replay(folder, job, run, **more):
-    settings = RunSettings(job=str(job), store="cassandra://any", log=run, out=folder / "out", **more)
+    settings = RunSettings(job=str(job), store="cassandra://any", log=run, **{"out": folder / "out", **more})
     return asyncio.run(run_job(settings)).numbers
 
 
@@ -100,7 +100,7 @@ def test_a_replay_judges_what_the_markers_of_the_run_say_and_registers_the_rest(
 
 
 @pytest.mark.usefixtures("in_place_of_servers")
-def test_another_job_may_replay_the_log_and_a_finished_replay_stays_while_the_log_grows(tmp_path):
+def test_another_job_may_replay_the_log_and_a_finished_replay_stays_while_the_log_grows(tmp_path, capsys):
     job = write_job(tmp_path / "job.yaml", nights.channels())
     other = write_job(tmp_path / "other.yaml", {"all": channel()}, name="other")
 
@@ -117,9 +117,40 @@ def test_another_job_may_replay_the_log_and_a_finished_replay_stays_while_the_lo
     run = on_file(tmp_path / "mesh.db", begin)
     first = replay(tmp_path, other, run, name="again")
     on_file(tmp_path / "mesh.db", go_on)
+    capsys.readouterr()
     assert replay(tmp_path, other, run, name="again") == first
+    assert "the log has grown since it was replayed here" in capsys.readouterr().out
     assert first["alerts"]["published"] == 6
     assert audit_store(tmp_path / "out" / "store.db").holes == []
+
+
+@pytest.mark.usefixtures("in_place_of_servers")
+def test_the_same_command_replays_a_log_that_has_grown_anew_and_another_one_not(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    job = write_job(tmp_path / "job.yaml", nights.channels())
+
+    async def begin(loops):
+        run = await loops.deploy(job)
+        await loops.send(MESSAGES[:6])
+        await loops.work()
+        return run
+
+    async def go_on(loops):
+        await loops.send(MESSAGES[6:])
+        await loops.work()
+        return await digests(loops, run)
+
+    run = on_file(tmp_path / "mesh.db", begin)
+    first = replay(tmp_path, job, run.id.hex(), out=None)
+    assert replay(tmp_path, job, run.id.hex(), out=None) == first
+    expected = on_file(tmp_path / "mesh.db", go_on)
+    for spelled in (run.id.hex(), f"run:{run.id.hex()}", run.job_name):
+        grown = replay(tmp_path, job, spelled, out=None)
+        assert [grown["digest"], grown["results_digest"]] == expected
+    folders = [path for path in (tmp_path / "skymesh-out").iterdir() if not path.is_symlink()]
+    assert len(folders) == 2
+    assert audit_store(tmp_path / "skymesh-out" / run.id.hex() / "store.db").holes == []
+    assert grown["alerts"]["read"] == len(MESSAGES)
 
 
 @pytest.mark.usefixtures("in_place_of_servers")

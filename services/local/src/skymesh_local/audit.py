@@ -7,6 +7,7 @@ and the other lacks is a hole.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,8 @@ class Audit:
         registered ``before`` the run began, and while it was switched ``off``.
     inflight
         Records that some tier has not completed.
+    waiting
+        The same by tier; for a deliverer those of all runs.
     dead_letters
         Records that a tier could not handle, by tier.
     holes
@@ -67,6 +70,7 @@ class Audit:
     run: Run
     packets: dict[str, int] = field(default_factory=dict)
     inflight: int = 0
+    waiting: dict[str, int] = field(default_factory=dict)
     dead_letters: dict[str, int] = field(default_factory=dict)
     holes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -106,7 +110,8 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
         return await _audit_expired(mesh, found, expiries)
     job = await store.get(JobRecord, id=run.job)
     journal = await collect_journal(mesh, run, job)
-    found.inflight = journal.inflight + await _unread(mesh, journal)
+    found.waiting = _waiting(journal, await _unread(mesh, journal))
+    found.inflight = sum(found.waiting.values())
     found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
     found.holes += audit_tiling(run, job, journal)
@@ -129,6 +134,13 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     digest, results_digest = await run_digests(store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
     return found
+
+
+def _waiting(journal: Journal, unread: int) -> dict[str, int]:
+    waiting = Counter({INGEST: unread})
+    for (tier, _), count in journal.left.items():
+        waiting[tier] += count
+    return {tier: count for tier, count in waiting.items() if count}
 
 
 async def _audit_expired(mesh: Mesh, found: Audit, expiries: list[Expired]) -> Audit:

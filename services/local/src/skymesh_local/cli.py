@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -49,7 +50,9 @@ Job = Annotated[str, typer.Argument(help="A job file, or the name of a built-in 
 Store = Annotated[
     str,
     typer.Option(
-        help="URL of the store: sqlite:PATH, or cassandra://host:port/keyspace.", show_default=False
+        help="URL of the store: sqlite:PATH, or cassandra://host:port/keyspace.",
+        envvar="SKYMESH_STORE",
+        show_default=False,
     ),
 ]
 Channel = Annotated[str, typer.Option(help="Show only what this channel may see.", show_default=False)]
@@ -63,7 +66,11 @@ def run(
         list[Path] | None, typer.Option(help="Packets: files, folders, tars.", show_default=False)
     ] = None,
     store: Annotated[
-        str, typer.Option(help="URL of the store, sqlite:PATH; else one in DIR.", show_default=False)
+        str,
+        typer.Option(
+            help="URL of the store, sqlite:PATH, else one in DIR; with --log any store, else SKYMESH_STORE.",
+            show_default=False,
+        ),
     ] = "",
     run: Annotated[str, typer.Option(help="Make the run apart by a name.", show_default=False)] = "",
     log: Annotated[str, typer.Option(help="Replay the log of this run of --store.", show_default=False)] = "",
@@ -81,7 +88,7 @@ def run(
     settings = RunSettings(
         job=job,
         alerts=tuple(alerts or ()),
-        store=store,
+        store=store or (os.environ.get("SKYMESH_STORE", "") if log else ""),
         name=run,
         log=log,
         out=out,

@@ -75,7 +75,8 @@ def show(
         print(json.dumps(told))
         return
     for name, value in told.items():
-        print(f"{name}: {json.dumps(value) if isinstance(value, dict) else value}")
+        if value not in (None, ""):
+            print(f"{name}: {json.dumps(value) if isinstance(value, dict) else value}")
 
 
 @app.command("redrive")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.access import Labels
-from skymesh.model.deployment import Epoch
+from skymesh.model.deployment import Deployment, Epoch
 from skymesh.model.ids import Digest
 from skymesh.model.run import JobRecord, Log, Run
 from skymesh.store.store import Store
@@ -14,6 +14,8 @@ from skymesh.store.store import Store
 
 async def find_run(store: Store, name: str) -> Run:
     """Return a run by its id (or the beginning of it), its name or its job; without one, the only run.
+
+    Of several runs of a job in a live mesh, its name means the one that is switched on.
 
     Raises
     ------
@@ -29,13 +31,19 @@ async def find_run(store: Store, name: str) -> Run:
         return found[0]
     if not found:
         raise NotFoundError(f"no such run; {_named(runs)}" if runs else "the store has no run", where=name)
-    raise SettingsError(f"several runs, say which with --run: {_named(found)}", where=name)
+    on = {row.runs[-1] async for row in store.scan(Deployment) if row.runs}
+    switched_on = [run for run in found if run.id in on]
+    if name and len(switched_on) == 1:
+        return switched_on[0]
+    raise SettingsError(f"several runs, say which with --run: {_named(found, on)}", where=name)
 
 
-def _named(runs: Iterable[Run]) -> str:
-    return ", ".join(
-        f"run:{run.id.hex()} ({run.job_name}{', ' + run.name if run.name else ''})" for run in runs
+def _named(runs: Iterable[Run], on: Collection[Digest] = ()) -> str:
+    told = (
+        (f"run:{run.id.hex()}", [run.job_name, *filter(None, [run.name]), *(["on"] if run.id in on else [])])
+        for run in runs
     )
+    return ", ".join(f"{id_} ({', '.join(names)})" for id_, names in told)
 
 
 async def find_logs(store: Store) -> list[Digest]:

@@ -19,7 +19,8 @@ import typer
 from skymesh.errors import OutletUnavailableError, SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
-from skymesh.model.ids import text_id
+from skymesh.model.ids import Digest, text_id
+from skymesh.model.run import Run
 from skymesh.settings.environment import from_environment
 from skymesh.settings.retention import RetentionSettings
 from skymesh_local.expiring import expire_due
@@ -27,8 +28,8 @@ from skymesh_local.mesh import open_mesh
 from skymesh_local.retention import asked_of, now_utc
 
 if TYPE_CHECKING:
-    from skymesh.model.run import Run
     from skymesh.runtime.live import LiveMesh
+    from skymesh_deliver.door import Door
 
 T = TypeVar("T")
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
@@ -100,25 +101,36 @@ def serve_tier(tier: str) -> None:
 
 def deploy_job(plan: JobPlan, name: str, store: str) -> None:
     """Switch a job on, in the place of the one of its name; refuse outlets that are not there."""
-    from skymesh.runtime.deploying import deploy
+    from skymesh.runtime.deploying import deploy, deployed_runs
     from skymesh_deliver.doors import door_to
-    from skymesh_deliver.kafka_outlet import KafkaOutlet
 
     told = dict.fromkeys(outlet for c in plan.channels for r in c.reactions for outlet in r.outlets)
-    topics = [door.topic for door in map(door_to, told) if door.is_transactional]
+    doors = [door_to(target) for target in told]
 
-    async def work(mesh: LiveMesh) -> Run:
-        for topic in topics:
-            try:
-                await KafkaOutlet(mesh.bus, topic).ready()
-            except OutletUnavailableError as error:
-                raise SettingsError(error.problem, where=error.where) from None
-        return await deploy(mesh, plan, name)
+    async def work(mesh: LiveMesh) -> tuple[tuple[Digest, ...], Run]:
+        for door in doors:
+            await _refuse_missing_topic(mesh, door)
+        before = (await deployed_runs(mesh)).get(plan.name, ())
+        return before, await deploy(mesh, plan, name)
 
-    run = on_mesh(store_url(store), work)
-    print(f"{text_id('run', run.id)} of {plan.name} judges all alerts from here on")
+    before, run = on_mesh(store_url(store), work)
+    since = "already judges all alerts" if run.id in before else "judges all alerts from here on"
+    print(f"{text_id('run', run.id)} of {plan.name} {since}")
+    for other in before:
+        if other != run.id:
+            print(f"{text_id('run', other)} of {plan.name} judges no more alerts; what it began is completed")
     for pool in sorted(named_pools(plan.resolved)):
         print(f"its units of pool {pool} are run by `skymesh serve t2` with SKYMESH_POOL={pool}")
+
+
+async def _refuse_missing_topic(mesh: LiveMesh, door: Door) -> None:
+    from skymesh_deliver.kafka_outlet import KafkaOutlet
+
+    if door.is_transactional:
+        try:
+            await KafkaOutlet(mesh.bus, door.topic).ready()
+        except OutletUnavailableError as error:
+            raise SettingsError(error.problem, where=error.where) from None
 
 
 def undeploy_job(job: str, store: str) -> None:
@@ -133,8 +145,11 @@ def list_deployed(store: str) -> None:
     """Print the jobs at work."""
     from skymesh.runtime.deploying import deployed_runs
 
-    for name, runs in sorted(on_mesh(store_url(store), deployed_runs).items()):
+    jobs = on_mesh(store_url(store), deployed_runs)
+    for name, runs in sorted(jobs.items()):
         print(f"{name}  {', '.join(text_id('run', run) for run in runs)}")
+    if not jobs:
+        print("no job is switched on")
 
 
 def on_mesh(url: str, work: Callable[[LiveMesh], Awaitable[T]]) -> T:

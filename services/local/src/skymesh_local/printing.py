@@ -40,6 +40,7 @@ def print_run(finished: Finished) -> None:
             f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected,"
             f" {channel['states']} states, {channel['reactions']} reactions"
         )
+    console.print(f"  digest {numbers['digest']}  results {numbers['results_digest']}")
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
@@ -206,7 +207,9 @@ def print_audit(found: Audit) -> None:
     console = Console(soft_wrap=True, highlight=False, markup=False)
     said = ", ".join(f"{count} {name}" for name, count in found.packets.items())
     console.print(f"run:{found.run.id.hex()}  {'NOT balanced' if found.holes else 'balanced'}")
-    console.print(f"  packets: {said}; {found.inflight} records in flight")
+    waiting = ", ".join(f"{count} before {tier}" for tier, count in found.waiting.items())
+    in_flight = f"{found.inflight} records in flight{f' ({waiting})' if waiting else ''}"
+    console.print(f"  packets: {said}; {in_flight}")
     console.print(f"  digest {found.digest}  results {found.results_digest}")
     for note in found.notes:
         console.print(f"  note: {note}")

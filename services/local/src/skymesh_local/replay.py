@@ -7,6 +7,7 @@ is registered.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import islice
@@ -25,6 +26,7 @@ from skymesh.runtime.expired import told_expiry
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.store import Keys, Store
+from skymesh.telemetry.logs import get_log
 from skymesh_local.app import Embedded
 from skymesh_local.audit_journal import INGEST
 from skymesh_local.expired import packet_expiries
@@ -43,6 +45,21 @@ class Account(NamedTuple):
     dead: int
 
 
+class Prefix(NamedTuple):
+    """The part of a log that is replayed: all that it has now.
+
+    Attributes
+    ----------
+    original
+        The run for which it was read first.
+    ends
+        Of a live log, the offset up to which each partition is read; empty for the log of a finite source.
+    """
+
+    original: Run
+    ends: tuple[int, ...]
+
+
 class Wanted(NamedTuple):
     """Which job is to be run.
 
@@ -58,8 +75,8 @@ class Wanted(NamedTuple):
     job_name: str
     name: str
 
-    def run_over(self, log: Digest, origin: Origin, account: Account) -> Run:
-        """Return the run over a log."""
+    def run_over(self, log: Digest, origin: Origin, account: Account, ends: tuple[int, ...] = ()) -> Run:
+        """Return the run over a log, or over the part of it that was replayed."""
         return Run(
             id=run_id(self.job, log, origin, self.name),
             job=self.job,
@@ -71,10 +88,37 @@ class Wanted(NamedTuple):
             read=sum(account),
             published=account.published,
             dead=account.dead,
+            ends=ends,
         )
 
 
-async def replay_log(url: str, name: str, target: Embedded, wanted: Wanted) -> tuple[Run, bool]:
+async def find_prefix(url: str, name: str) -> Prefix:
+    """Return what of a log is there to be replayed.
+
+    Parameters
+    ----------
+    url
+        The store that keeps the log.
+    name
+        The run for which it was read first.
+
+    Raises
+    ------
+    SettingsError
+        If there is no such store or run.
+    TransientError
+        If servers do not answer.
+    """
+    async with open_mesh(url) as source:
+        original = await find_run(source.store, name)
+        if await newest_epoch(source.store, original.log) is None:
+            return Prefix(original, ())
+        topic = (await source.context(original)).topic(ALERTS)
+        partitions = range(await source.bus.partitions(topic))
+        return Prefix(original, tuple([await source.bus.end(topic, number) for number in partitions]))
+
+
+async def replay_log(url: str, prefix: Prefix, target: Embedded, wanted: Wanted) -> tuple[Run, bool]:
     """Copy the log of a run with its image stamps, in its own order, and the account of what was read for it.
 
     Where an attempt before ended it goes on; what was complete stays as it is, also if a live log has
@@ -84,8 +128,8 @@ async def replay_log(url: str, name: str, target: Embedded, wanted: Wanted) -> t
     ----------
     url
         The store that keeps the log.
-    name
-        The run for which it was read first.
+    prefix
+        What of the log.
     target
         The new store.
     wanted
@@ -98,26 +142,32 @@ async def replay_log(url: str, name: str, target: Embedded, wanted: Wanted) -> t
     Raises
     ------
     SettingsError
-        If there is no such store or run, or the beginning of the log has been forgotten.
+        If the beginning of the log has been forgotten.
     TransientError
         If servers do not answer.
     """
+    original = prefix.original
+    id_ = run_id(wanted.job, original.log, original.origin, wanted.name)
+    known = await target.store.get(Run, id=id_)
+    if known is not None:
+        if known.ends != prefix.ends:
+            get_log().warning(
+                "the log has grown since it was replayed here; with another --out all of it is replayed",
+                run=text_id("run", id_),
+            )
+        return known, False
     async with open_mesh(url) as source:
-        original = await find_run(source.store, name)
-        id_ = run_id(wanted.job, original.log, original.origin, wanted.name)
-        known = await target.store.get(Run, id=id_)
-        if known is not None:
-            return known, False
-        copied = await _copy(source, original, target, id_)
-    return wanted.run_over(original.log, original.origin, copied), True
+        copied = await _copy(source, prefix, target, id_)
+    return wanted.run_over(original.log, original.origin, copied, prefix.ends), True
 
 
-async def _copy(source: Mesh, original: Run, target: Embedded, run: Digest) -> Account:
+async def _copy(source: Mesh, prefix: Prefix, target: Embedded, run: Digest) -> Account:
+    original = prefix.original
     epoch = await newest_epoch(source.store, original.log)
     if epoch is None:
         return await _copy_finite(source, original, target, run)
     part = _Part(original.id, run)
-    await _copy_topic(source, original, target, part.copied)
+    await _copy_topic(source, prefix, target, part.copied)
     await target.store.write([epoch])
     return await _account(source.store, target.store, part, run, original.log)
 
@@ -126,7 +176,7 @@ async def _copy_finite(source: Mesh, original: Run, target: Embedded, run: Diges
     log = await source.store.get(Log, id=original.log)
     if log is None:
         raise NotFoundError("the log of this run is not in the store", where=text_id("run", original.id))
-    await _copy_topic(source, original, target, lambda _, value: value)
+    await _copy_topic(source, Prefix(original, ()), target, lambda _, value: value)
     await target.store.write([log])
     async for count in source.store.scan(SourceCount, run=original.id):
         await target.store.write([msgspec.structs.replace(count, run=run)])
@@ -199,9 +249,10 @@ async def _account(source: Store, target: Store, part: _Part, run: Digest, log: 
 
 
 async def _copy_topic(
-    source: Mesh, original: Run, target: Embedded, copied: Callable[[int, bytes], bytes | None]
+    source: Mesh, prefix: Prefix, target: Embedded, copied: Callable[[int, bytes], bytes | None]
 ) -> None:
     """Copy a log partition by partition; what an attempt before has copied is there already."""
+    original = prefix.original
     topic = (await source.context(original)).topic(ALERTS)
     new, partitions = topic_of(ALERTS, original.log.hex()), await source.bus.partitions(topic)
     await target.bus.create(new, partitions=partitions)
@@ -210,8 +261,9 @@ async def _copy_topic(
             problem = f"offsets below {first} of partition {partition} of its log have expired"
             raise SettingsError(f"cannot be replayed: {problem}", where=text_id("run", original.id))
         there = await target.bus.end(new, partition)
+        end = prefix.ends[partition] if prefix.ends else sys.maxsize
         async for received in source.bus.iter_from(topic, partition, 0):
-            records = await resolved(source.store, received)
+            records = await resolved(source.store, [each for each in received if each.offset < end])
             made = [(record.key, copied(partition, record.value)) for record in records]
             kept = [Outgoing(new, key, value, partition) for key, value in made if value is not None]
             missing, there = kept[there:], max(0, there - len(kept))

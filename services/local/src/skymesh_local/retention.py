@@ -103,7 +103,7 @@ def asked_of(
     cuts = {cast("Retention", name): now - timedelta(days=n) for name, n in days.items() if n}
     if not cuts:
         names = ", ".join(f"SKYMESH_RETENTION_{name.upper()}_DAYS" for name in days)
-        raise SettingsError(f"all is kept for ever: say --run or --before, or set {names}", where="--store")
+        raise SettingsError(f"all is kept for ever: say --run or --before, or set {names}", where="--before")
     return Asked(cuts, "", {name: f"SKYMESH_RETENTION_{name.upper()}_DAYS={days[name]}" for name in cuts})
 
 

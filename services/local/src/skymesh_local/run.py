@@ -32,7 +32,7 @@ from skymesh_local.mesh import store_path
 from skymesh_local.messages import write_messages_anew
 from skymesh_local.packet_files import PacketFile, find_files, name_of, read_containers
 from skymesh_local.products import Names, newest_views, write_products
-from skymesh_local.replay import Account, Wanted, replay_log
+from skymesh_local.replay import Account, Prefix, Wanted, find_prefix, replay_log
 from skymesh_local.report.page import PAGE_NAME, write_page
 from skymesh_local.settings import OUT, STORE_NAME, RunSettings
 from skymesh_local.spool import SpooledViews
@@ -109,7 +109,7 @@ async def run_job(settings: RunSettings) -> Finished:
     if settings.log and settings.alerts:
         raise SettingsError("a log is replayed as it is: give either --log or --alerts", where="--log")
     if settings.log and not settings.store:
-        raise SettingsError("say in which store the log lies, with --store", where="--log")
+        raise SettingsError("say in which store the log lies, with --store or SKYMESH_STORE", where="--log")
     if settings.name and not _NAME.fullmatch(settings.name):
         raise SettingsError(
             "a name is letters, digits, '_', '-' and '.', and begins with a letter or digit", where="--run"
@@ -122,26 +122,27 @@ async def run_job(settings: RunSettings) -> Finished:
         )
     # Refused before anything is read.
     doors_of(plan, "real", settings)
-    folder = settings.out or OUT / _folder_name(settings, plan)
+    prefix = await find_prefix(settings.store, settings.log) if settings.log else None
+    folder = settings.out or OUT / _folder_name(settings, plan, prefix)
     _make(folder)
     embedded = open_embedded(_store_file(settings, folder))
     try:
-        return await _run(settings, plan, files, folder, embedded)
+        return await _run(settings, plan, prefix or files, folder, embedded)
     finally:
         await embedded.close()
 
 
 async def _run(
-    settings: RunSettings, plan: JobPlan, files: list[PacketFile], folder: Path, embedded: Embedded
+    settings: RunSettings, plan: JobPlan, read: Prefix | list[PacketFile], folder: Path, embedded: Embedded
 ) -> Finished:
     start = time.perf_counter()
     schemas = schemas_of(settings.schemas)
     wanted = Wanted(plan.id, plan.name, settings.name)
     with closing(Intake(embedded, folder, schemas)) as intake:
-        if settings.log:
-            run, is_new = await replay_log(settings.store, settings.log, embedded, wanted)
+        if isinstance(read, Prefix):
+            run, is_new = await replay_log(settings.store, read, embedded, wanted)
         else:
-            run, is_new = await _take_in(intake, files, embedded, wanted)
+            run, is_new = await _take_in(intake, read, embedded, wanted)
         await refuse_expired(embedded.store, run.id)
         plan = await register_job(embedded.store, plan)
         if is_new:
@@ -227,17 +228,23 @@ def _simulated() -> Iterator[Container | Unreadable]:
         yield Container(f"simulated/{number:03d}.avro", packet)
 
 
-def _folder_name(settings: RunSettings, plan: JobPlan) -> str:
-    """Return a name that is the same for the same command, before it is known which run it is."""
+def _folder_name(settings: RunSettings, plan: JobPlan, prefix: Prefix | None) -> str:
+    """Return a name that is the same for the same command, before it is known which run it is.
+
+    A log that has grown is another one: its replay has a folder of its own.
+    """
     if settings.name:
         return settings.name
     paths = sorted(name_of(path.resolve()) for path in settings.alerts)
-    return f"{plan.name}-{digest_of('digest', [plan.id, paths, settings.log]).hex()[:8]}"
+    replayed = [] if prefix is None else [prefix.original.id, *prefix.ends]
+    return f"{plan.name}-{digest_of('digest', [plan.id, paths, replayed]).hex()[:8]}"
 
 
 def _name_by_run(settings: RunSettings, folder: Path, run: Run) -> None:
-    """Let the run's folder be found under the run's id too."""
+    """Let the run's folder be found under the run's id too; of several replays, the last one's."""
     link = OUT / run.id.hex()
+    if settings.out is None and run.ends and link.is_symlink():
+        link.unlink()
     if settings.out is None and not link.exists() and not link.is_symlink():
         link.symlink_to(folder.name)
 

@@ -14,6 +14,7 @@ from skymesh.model.run import (
     ConfigRecord,
     DeadLetter,
     JobRecord,
+    Log,
     Product,
     ResourceRecord,
     Run,
@@ -191,11 +192,13 @@ async def _run(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | None
     }
     if not sight.channel:
         told["log"] = f"log:{run.log.hex()}"
-        told |= {"read": run.read, "published": run.published, "dead": run.dead}
-        told["sources"] = [
-            {"name": s.name, "read": s.read, "published": s.published, "dead": s.dead}
-            async for s in store.scan(SourceCount, run=id_)
-        ]
+        # What a run that goes on has read so far, an audit counts.
+        if run.ends or await store.get(Log, id=run.log) is not None:
+            told |= {"read": run.read, "published": run.published, "dead": run.dead}
+            told["sources"] = [
+                {"name": s.name, "read": s.read, "published": s.published, "dead": s.dead}
+                async for s in store.scan(SourceCount, run=id_)
+            ]
         told["dead_letters"] = [
             {"packet": d.place, "code": d.code, "reason": d.reason}
             async for d in store.scan(DeadLetter, run=id_)

@@ -109,6 +109,8 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
         Version of the canonical encoding that the run began with.
     read, published, dead
         The account of everything that was read; by source in `SourceCount`.
+    ends
+        Of the replay of a live log, which may grow: the offset up to which each partition was copied.
     """
 
     id: Digest
@@ -121,6 +123,7 @@ class Run(msgspec.Struct, frozen=True, array_like=True):
     read: int
     published: int
     dead: int
+    ends: tuple[int, ...] = ()
 
 
 class RunSummary(msgspec.Struct, frozen=True, array_like=True):

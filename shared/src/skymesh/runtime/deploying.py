@@ -76,7 +76,8 @@ async def undeploy(mesh: LiveMesh, job: str) -> tuple[Digest, ...]:
     """
     runs = await _at_work(mesh, job)
     if not runs:
-        raise NotFoundError("no job of that name is deployed", where=job)
+        others = ", ".join(sorted(await deployed_runs(mesh))) or "none"
+        raise NotFoundError(f"no job of that name is deployed; there are: {others}", where=job)
     await _switch(mesh, [Marker(run, "off") for run in runs])
     await _remember(mesh, job, ())
     return runs
