@@ -98,7 +98,12 @@ class Journal:
 
     def is_due(self, states: Mapping[str, Iterable[Digest]]) -> bool:
         """Return whether T3 must have kept what channels reached at one alert, if nobody failed on it."""
-        return not self.inflight or self.has_viewed(states)
+        return not self.undecided or self.has_viewed(states)
+
+    @property
+    def undecided(self) -> int:
+        """Records that some tier has not completed; whatever waits to be delivered is decided."""
+        return sum(count for (name, _), count in self.left.items() if not name.startswith(DELIVERERS))
 
     def covers(self, position: Position) -> bool:
         """Return whether a position lies below the cut."""

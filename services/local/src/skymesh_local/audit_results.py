@@ -70,11 +70,14 @@ async def audit_results(store: Store, journal: Journal) -> list[str]:
         settled += sum(journal.is_due(row.results) for _, row in there)
         found = await asyncio.gather(*(_row_holes(store, journal, told, *each) for each in there))
         holes += [hole for of_row in found for hole in of_row]
+    open_ = {(channel, id_) for link in unsettled for channel, ids in link.emitted.items() for id_ in ids}
+    elsewhere: set[tuple[str, Digest]] = set()
     async for row in store.scan(Settled, run=journal.run.id):
         settled -= journal.covers(row.position) and journal.is_due(row.results)
+        elsewhere |= {(channel, id_) for channel, states in row.results.items() for id_ in states} & open_
     if settled < 0:
         holes.append(f"{-settled} settled rows belong to no state link")
-    return holes + _unsettled_holes(journal, unsettled)
+    return holes + _unsettled_holes(journal, unsettled, elsewhere)
 
 
 async def _told(store: Store, journal: Journal) -> _Told:
@@ -92,14 +95,25 @@ async def _settled_at(store: Store, link: StateLink) -> Settled | None:
     return await store.get(Settled, run=link.run, stock=link.stock, position=link.position)
 
 
-def _unsettled_holes(journal: Journal, unsettled: list[StateLink]) -> list[str]:
-    """Say at which links nothing was settled that T3 has viewed, or that is not on its way either."""
-    viewed = [link for link in unsettled if journal.has_viewed(link.emitted)]
-    others = [link for link in unsettled if not journal.has_viewed(link.emitted)]
+def _unsettled_holes(
+    journal: Journal, unsettled: list[StateLink], elsewhere: set[tuple[str, Digest]]
+) -> list[str]:
+    """Say at which links nothing was settled that T3 has viewed, or that is not on its way either.
+
+    T3 may have viewed a state at another alert: where a dead letter was sent again, two links tell of it.
+    """
+
+    def is_viewed(link: StateLink) -> bool:
+        own = {
+            name: [id_ for id_ in ids if (name, id_) not in elsewhere] for name, ids in link.emitted.items()
+        }
+        return journal.has_viewed(own)
+
+    lost = sorted(unsettled, key=is_viewed)
     for tier in ("t2", "t3"):
-        others = journal.burials.unexcused(tier, others, lambda link: link.stock)
-    is_lost = len(others) > sum(map(journal.waiting, ("t1", "t2", "t3")))
-    lost = viewed + others if is_lost else viewed
+        lost = journal.burials.unexcused(tier, lost, lambda link: link.stock)
+    if sum(not is_viewed(link) for link in lost) <= sum(map(journal.waiting, ("t1", "t2", "t3"))):
+        lost = [link for link in lost if is_viewed(link)]
     return [f"what was settled of {link.stock} at {link.position} is missing" for link in lost]
 
 
@@ -173,6 +187,10 @@ async def audit_views(store: Store, journal: Journal) -> list[str]:
 
 def _unviewed_holes(journal: Journal, settled: Mapping[tuple[str, Position], _Seen]) -> Iterator[str]:
     """Yield what was settled though T3's journal does not say so; what is in flight it cannot say yet."""
-    for (channel, place), seen in settled.items() if not journal.inflight else ():
-        if not journal.has_viewed({channel: (seen.state,)}):
-            yield f"{channel}: what was settled at {place} is not in T3's journal"
+    unseen = [
+        (channel, place)
+        for (channel, place), seen in settled.items()
+        if not journal.undecided and not journal.has_viewed({channel: (seen.state,)})
+    ]
+    for channel, place in journal.burials.unexcused("t3", unseen, lambda key: settled[key].stock):
+        yield f"{channel}: what was settled at {place} is not in T3's journal"

@@ -29,7 +29,7 @@ async def audit_verdicts(store: Store, journal: Journal) -> list[str]:
     }
     kept = await _kept_verdicts(store, journal)
     extra = kept - len(said)
-    if extra < 0 or (extra and not journal.inflight):
+    if extra < 0 or (extra and not journal.undecided):
         return [f"the filters accepted {len(said)} alerts, {kept} verdicts are kept"]
     return []
 
@@ -82,7 +82,7 @@ async def _link_holes(store: Store, journal: Journal, told: dict[_Place, Line]) 
                     holes.append(f"{_said(place)}: its states are not what T1's journal says")
         found = await asyncio.gather(*(_state_holes(store, journal.run, link) for link in links))
         holes += itertools.chain.from_iterable(found)
-    if not journal.inflight:
+    if not journal.undecided:
         holes += [
             f"{_said(place)} is linked and not in T1's journal" for place in sorted(linked - told.keys())
         ]

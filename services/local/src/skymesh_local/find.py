@@ -12,10 +12,15 @@ from skymesh.model.run import JobRecord, Log, Run
 from skymesh.store.store import Store
 
 
-async def find_run(store: Store, name: str) -> Run:
+async def find_run(store: Store, name: str, *, is_on: bool = True) -> Run:
     """Return a run by its id (or the beginning of it), its name or its job; without one, the only run.
 
-    Of several runs of a job in a live mesh, its name means the one that is switched on.
+    Parameters
+    ----------
+    store, name
+        Where, and which.
+    is_on
+        Of several runs of a job in a live mesh, its name means the one that is switched on.
 
     Raises
     ------
@@ -33,7 +38,7 @@ async def find_run(store: Store, name: str) -> Run:
         raise NotFoundError(f"no such run; {_named(runs)}" if runs else "the store has no run", where=name)
     on = {row.runs[-1] async for row in store.scan(Deployment) if row.runs}
     switched_on = [run for run in found if run.id in on]
-    if name and len(switched_on) == 1:
+    if is_on and len(switched_on) == 1 and all(run.job_name == name for run in found):
         return switched_on[0]
     raise SettingsError(f"several runs, say which with --run: {_named(found, on)}", where=name)
 

@@ -21,7 +21,7 @@ from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.alert import Alert, Cutouts, Source
 from skymesh.model.deployment import Genesis, Marker, Switch
 from skymesh.model.ids import DIGEST_SIZE, ENCODING_VERSION, Digest, text_id
-from skymesh.model.run import DeadLetter, Log, Origin, Run, SourceCount, run_id
+from skymesh.model.run import DeadLetter, Log, Origin, Run, SourceCount, letter_id, run_id
 from skymesh.runtime.expired import told_expiry
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
@@ -54,10 +54,13 @@ class Prefix(NamedTuple):
         The run for which it was read first.
     ends
         Of a live log, the offset up to which each partition is read; empty for the log of a finite source.
+    dead
+        Of a live log, the dead letters there are.
     """
 
     original: Run
-    ends: tuple[int, ...]
+    ends: tuple[int, ...] = ()
+    dead: frozenset[Digest] = frozenset()
 
 
 class Wanted(NamedTuple):
@@ -112,10 +115,12 @@ async def find_prefix(url: str, name: str) -> Prefix:
     async with open_mesh(url) as source:
         original = await find_run(source.store, name)
         if await newest_epoch(source.store, original.log) is None:
-            return Prefix(original, ())
+            return Prefix(original)
         topic = (await source.context(original)).topic(ALERTS)
         partitions = range(await source.bus.partitions(topic))
-        return Prefix(original, tuple([await source.bus.end(topic, number) for number in partitions]))
+        ends = tuple([await source.bus.end(topic, number) for number in partitions])
+        letters = source.store.scan(DeadLetter, run=original.log)
+        return Prefix(original, ends, frozenset([letter_id(letter) async for letter in letters]))
 
 
 async def replay_log(url: str, prefix: Prefix, target: Embedded, wanted: Wanted) -> tuple[Run, bool]:
@@ -165,18 +170,19 @@ async def _copy(source: Mesh, prefix: Prefix, target: Embedded, run: Digest) -> 
     original = prefix.original
     epoch = await newest_epoch(source.store, original.log)
     if epoch is None:
-        return await _copy_finite(source, original, target, run)
-    part = _Part(original.id, run)
+        return await _copy_finite(source, prefix, target, run)
+    part = _Part(prefix, run)
     await _copy_topic(source, prefix, target, part.copied)
     await target.store.write([epoch])
     return await _account(source.store, target.store, part, run, original.log)
 
 
-async def _copy_finite(source: Mesh, original: Run, target: Embedded, run: Digest) -> Account:
+async def _copy_finite(source: Mesh, prefix: Prefix, target: Embedded, run: Digest) -> Account:
+    original = prefix.original
     log = await source.store.get(Log, id=original.log)
     if log is None:
         raise NotFoundError("the log of this run is not in the store", where=text_id("run", original.id))
-    await _copy_topic(source, Prefix(original, ()), target, lambda _, value: value)
+    await _copy_topic(source, prefix, target, lambda _, value: value)
     await target.store.write([log])
     async for count in source.store.scan(SourceCount, run=original.id):
         await target.store.write([msgspec.structs.replace(count, run=run)])
@@ -191,8 +197,8 @@ class _Part:
 
     Parameters
     ----------
-    original, run
-        The run that is replayed, and the new one.
+    prefix, run
+        What is replayed, and the new run.
 
     Attributes
     ----------
@@ -202,8 +208,9 @@ class _Part:
         By such a partition, the last message whose alert came before that part.
     """
 
-    def __init__(self, original: Digest, run: Digest) -> None:
-        self._original = original
+    def __init__(self, prefix: Prefix, run: Digest) -> None:
+        self._original = prefix.original.id
+        self._dead = prefix.dead
         self._run = run
         self._switches: dict[int, Switch] = {}
         self.published: Counter[StreamPlace] = Counter()
@@ -229,7 +236,8 @@ class _Part:
     def is_dead_in(self, letter: DeadLetter) -> bool:
         """Return whether a packet was found unreadable once the run had begun."""
         place, offset = place_of(Source(letter.source, letter.index))
-        return letter.tier == INGEST and offset > self.before.get(place, -1)
+        is_there = letter.tier == INGEST and letter_id(letter) in self._dead
+        return is_there and offset > self.before.get(place, -1)
 
 
 async def _account(source: Store, target: Store, part: _Part, run: Digest, log: Digest) -> Account:

@@ -122,7 +122,7 @@ async def find_due(mesh: Mesh, asked: Asked, now: datetime) -> Due:
     begun = [expired async for expired in mesh.store.scan(Expired) if expired.status == "begun"]
     due = Due(begun, {})
     runs = [run async for run in mesh.store.scan(Run)]
-    named = await find_run(mesh.store, asked.run) if asked.run else None
+    named = await find_run(mesh.store, asked.run, is_on=False) if asked.run else None
     for run in runs if named is None else [named]:
         await _add_run(mesh, run, asked, now, due)
     if named is None and "packets" in asked.before:

@@ -10,7 +10,7 @@ from skymesh.jobs.plan import ChannelPlan
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import DataPoint
 from skymesh.model.state import State, StateLink, make_state
-from skymesh.runtime.guard import guarded, problem_of
+from skymesh.runtime.guard import guarded
 from skymesh.units.inputs import in_order_of_time
 from skymesh_t1.muxing import mux
 
@@ -37,19 +37,16 @@ def combine(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Co
 
     def combine() -> Combination:
         known, states = {point.id for point in seen}, []
-        try:
-            for members in channel.combiner.unit.combine(seen):
-                ordered = seen if members is seen else in_order_of_time(members)
-                ids = {point.id for point in ordered}
-                if not known >= ids:
-                    raise ValueError("the combiner returned points that it was not given")
-                states.append((make_state(stock, ids), ordered))
-        except UnitTimeoutError as error:
-            return Combination((), problem_of(error), is_late=True)
+        for members in channel.combiner.unit.combine(seen):
+            ordered = seen if members is seen else in_order_of_time(members)
+            ids = {point.id for point in ordered}
+            if not known >= ids:
+                raise ValueError("the combiner returned points that it was not given")
+            states.append((make_state(stock, ids), ordered))
         return Combination(tuple(states), "")
 
     combined, problem = guarded(combine, channel.combiner.unit.deadline_s)
-    return combined or Combination((), problem)
+    return combined or Combination((), problem, is_late=problem.startswith(UnitTimeoutError.__name__))
 
 
 def as_linked(

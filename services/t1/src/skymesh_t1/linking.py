@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from skymesh.model.ids import Digest
+from skymesh.errors import TransientError
+from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.records import Accepted
 from skymesh.model.state import StateLink
@@ -47,6 +48,23 @@ def links_left(
         for row in rows
         if row.position in own[stock] and not row.is_transient
     }
+
+
+def refuse_contradiction(link: StateLink, left: Mapping[Place, StateLink]) -> None:
+    """Have a batch decided again where somebody is late, and a final link of another attempt would stay.
+
+    That attempt may have stored this link and not those before it in the batch, which say what is new here.
+
+    Raises
+    ------
+    TransientError
+        If it is so.
+    """
+    stored = left.get((link.run, link.stock, link.position))
+    differs = stored is not None and (stored.states, stored.emitted) != (link.states, link.emitted)
+    if link.is_transient and differs:
+        where = text_id("alert", link.alert)
+        raise TransientError("a combiner was late that was in time at an attempt before", where=where)
 
 
 def _positions(records: Iterable[Accepted]) -> dict[str, set[Position]]:

@@ -17,7 +17,7 @@ from skymesh.runtime.tier import Batch, Context, Outcome, Publication, Tier
 from skymesh.runtime.topics import ACCEPTED, STATES
 from skymesh.store.store import Found, Keys
 from skymesh_t1.combining import Combination, as_linked, combine
-from skymesh_t1.linking import Linker, Place, links_left, reached_before
+from skymesh_t1.linking import Linker, Place, links_left, reached_before, refuse_contradiction
 from skymesh_t1.muxing import known_points
 
 INLINE_BYTES = 256 * 1024
@@ -73,7 +73,13 @@ class T1(Tier[Accepted]):
         )
 
     def process(self, batch: Batch[Accepted], found: Found) -> Outcome:
-        """Combine, link every accepted alert to its states, and publish the states that are new."""
+        """Combine, link every accepted alert to its states, and publish the states that are new.
+
+        Raises
+        ------
+        TransientError
+            If a combiner was late, and what an attempt before has stored says otherwise.
+        """
         left = links_left(batch.records, found.links)
         linker = Linker(reached_before(batch.records, found.links))
         watch = Stopwatch()
@@ -88,6 +94,7 @@ class T1(Tier[Accepted]):
             ]
             links += of_record
             for link in of_record:
+                refuse_contradiction(link, left)
                 for name in link.states:
                     told = _line(record, link, name, combined[link.run, name].problem)
                     lines.setdefault((link.run, name), []).append(told)

@@ -59,9 +59,9 @@ class StateLink(msgspec.Struct, frozen=True, array_like=True):
     T1 must find the states that it reached before, so it writes links before its transaction is committed.
     A worker that ends in between leaves them; whoever does the batch again writes the same, unless a deadline
     passed at one of the attempts. Then what was made in time stands: it takes the place of a link that is
-    transient, and T1 publishes it where it finds it. This leaves one way in which a link may differ from what
-    was published: a worker that others took for dead, and that was in time, stores its link when they have
-    committed that they were not. An audit finds it.
+    transient, and T1 publishes it where it finds it. Zombies remain: a worker that others took for dead may
+    store its link when they have committed another one, if it was in time and they were not, or if both were
+    late. An audit finds it.
     """
 
     run: Digest

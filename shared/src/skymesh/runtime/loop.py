@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from skymesh.bus.bus import Outgoing, Partition, Slice
 from skymesh.codecs import wire
-from skymesh.errors import DeliveryPendingError, PacketError, TransientError
+from skymesh.errors import DeliveryPendingError, InvariantError, PacketError, TransientError
 from skymesh.model.run import Blob
 from skymesh.provenance.journal import Stopwatch
 from skymesh.runtime.batch_size import BatchSize
@@ -171,7 +171,13 @@ class TierLoop:
             with timed("deliver"):
                 await self._deliver(outcome.parcels)
         with timed("commit"):
-            await self._partition.commit(read, outputs)
+            try:
+                await self._partition.commit(read, outputs)
+            except InvariantError:
+                # What messages are published to may have gone since it was asked for.
+                if outcome.messages:
+                    await self._ready()
+                raise
         self._checkpoint(f"{self._tier.name} committed")
         self._meter.batch(read, batch, outcome, outputs)
 

@@ -224,11 +224,10 @@ class _Service:
                 meter=BatchMeter(self._metrics),
             )
             self._health.met("group")
-            back_off.reset()
             place = {"tier": tier.name, "topic": partition.topic, "partition": partition.number}
             get_log().info("at work on a partition", **place)
             try:
-                await self._repeat(loop)
+                await self._repeat(loop, back_off)
             finally:
                 get_log().info("a partition is given up", **place)
 
@@ -253,8 +252,11 @@ class _Service:
         finally:
             looking.cancel()
 
-    async def _repeat(self, loop: TierLoop) -> None:
-        """Handle batches until told to stop; while a service is away, try the same batch again and again."""
+    async def _repeat(self, loop: TierLoop, joining: BackOff) -> None:
+        """Handle batches until told to stop; while a service is away, try the same batch again and again.
+
+        Joining the group was a success once a batch is done.
+        """
         back_off = BackOff()
         while not self._stop.is_set():
             try:
@@ -278,6 +280,7 @@ class _Service:
             else:
                 self._health.met("store")
                 back_off.reset()
+                joining.reset()
             self._health.beat()
 
     async def _pause(self, seconds: float) -> None:

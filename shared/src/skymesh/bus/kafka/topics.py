@@ -131,11 +131,13 @@ class Topics:
             If there is no such topic.
         """
         wanted = set(names)
-        if unknown := wanted - self._counts.keys():
-            self._counts |= {name: found.partitions for name, found in (await self.find(unknown)).items()}
-        for name in wanted - self._counts.keys():
+        counts = {name: self._counts[name] for name in wanted & self._counts.keys()}
+        if unknown := wanted - counts.keys():
+            counts |= {name: found.partitions for name, found in (await self.find(unknown)).items()}
+        for name in wanted - counts.keys():
             raise InvariantError("there is no such topic", where=name)
-        return self._counts
+        self._counts |= counts
+        return counts
 
     async def found(self, names: Sequence[str]) -> dict[str, Found]:
         """Return topics that must be there.
