@@ -78,17 +78,20 @@ class KafkaServer(JvmServer):
         shutil.rmtree(self.home / "data", ignore_errors=True)
         lines = [f"{name}={value}\n" for name, value in {**self._own_settings(), **self._settings}.items()]
         self._properties.write_text("".join(lines))
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Its first character must be no dash: the tool would take it for an option.
+        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         credentials = [
             f"--add-scram={mechanism}=[name={user},password={password}]"
             for user, password in self._users.items()
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
         ]
-        subprocess.run(
+        done = subprocess.run(
             ["java", "-Xmx256M", "-cp", self.class_path(), "kafka.tools.StorageTool", "format",
              "-t", cluster, "-c", str(self._properties), *credentials],
-            check=True, capture_output=True,
+            check=False, capture_output=True, text=True,
         )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(f"Kafka's storage was not formatted: {done.stdout}{done.stderr}")
 
     def options(self) -> Iterable[str]:
         """Return options of the Java machine."""
