@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
@@ -88,7 +87,7 @@ def run(
     settings = RunSettings(
         job=job,
         alerts=tuple(alerts or ()),
-        store=store or (os.environ.get("SKYMESH_STORE", "") if log else ""),
+        store=mesh_cli.given_store(store) if log else store,
         name=run,
         log=log,
         out=out,

@@ -167,6 +167,11 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+def given_store(store: str) -> str:
+    """Return the URL that an option gives, else the environment; empty if neither does."""
+    return store or os.environ.get("SKYMESH_STORE", "")
+
+
 def store_url(store: str) -> str:
     """Return the URL of the store that is meant.
 
@@ -175,7 +180,7 @@ def store_url(store: str) -> str:
     SettingsError
         If none is named.
     """
-    url = store or os.environ.get("SKYMESH_STORE", "")
+    url = given_store(store)
     if not url:
         raise SettingsError("say which store, with --store or SKYMESH_STORE", where="--store")
     return url

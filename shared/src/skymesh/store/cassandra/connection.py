@@ -128,9 +128,18 @@ class Connection:
         """Disconnect."""
         await asyncio.to_thread(self._cluster.shutdown)
 
-    async def run(self, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    async def run(
+        self, statement: str, values: tuple[Any, ...] = (), *, timeout_s: float | None = None
+    ) -> list[tuple[Any, ...]]:
         """Run one statement that is not prepared; for what is done once.
 
+        Parameters
+        ----------
+        statement, values
+            What.
+        timeout_s
+            How long it may take, in seconds; None for what the settings say.
+
         Raises
         ------
         SettingsError
@@ -138,22 +147,13 @@ class Connection:
         StoreUnavailableError
             If no node answers.
         """
+        limit_s = self.settings.timeout_s if timeout_s is None else timeout_s
         with mesh_errors(str(self.address)):
-            return list(await asyncio.to_thread(self._execute, statement, values, self.settings.timeout_s))
+            return list(await asyncio.to_thread(self._execute, statement, values, limit_s))
 
     async def change_schema(self, statement: str) -> None:
-        """Run one statement that makes, alters or drops something.
-
-        Raises
-        ------
-        SettingsError
-            If the user may not do this.
-        StoreUnavailableError
-            If no node answers.
-        """
-        timeout_s = max(_SCHEMA_S, self.settings.timeout_s)
-        with mesh_errors(str(self.address)):
-            await asyncio.to_thread(self._execute, statement, (), timeout_s)
+        """Run one statement that makes, alters or drops something, as `run` does."""
+        await self.run(statement, timeout_s=max(_SCHEMA_S, self.settings.timeout_s))
 
     def _execute(self, statement: str, values: tuple[Any, ...], timeout_s: float) -> Any:
         return self.session.execute(statement, values, timeout=timeout_s, host=self._first_node())
