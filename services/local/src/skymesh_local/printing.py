@@ -40,7 +40,7 @@ def print_run(finished: Finished) -> None:
             f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected,"
             f" {channel['states']} states, {channel['reactions']} reactions"
         )
-    console.print(f"  digest {numbers['digest']}  results {numbers['results_digest']}")
+    console.print(f"  digest {numbers['digest']}  results {numbers['results_digest']}", soft_wrap=True)
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
