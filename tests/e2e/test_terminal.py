@@ -96,6 +96,8 @@ def test_progress_and_a_table_that_fits_the_terminal(packets, tmp_path, columns)
     assert len(rows) == 12
     assert all(re.match(r"\W*ztf:ZTF21t0x00\d\d ", row) for row in rows)
     assert "…" not in "".join(rows)
+    digests = [line.split() for line in lines if re.search(r"(digest|results) [0-9a-f]{32}$", line)]
+    assert [name for name, _ in digests] == ["digest", "results"]  # whole, to be found and copied
 
 
 def test_away_from_a_terminal_there_is_no_progress(packets, tmp_path):

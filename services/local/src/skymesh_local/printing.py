@@ -40,7 +40,8 @@ def print_run(finished: Finished) -> None:
             f"  {name}: {channel['accepted']} accepted, {channel['rejected']} rejected,"
             f" {channel['states']} states, {channel['reactions']} reactions"
         )
-    console.print(f"  digest {numbers['digest']}  results {numbers['results_digest']}", soft_wrap=True)
+    console.print(f"  digest {numbers['digest']}")
+    console.print(f"  results {numbers['results_digest']}")
     for product in finished.products:
         if product.endswith(".csv"):
             _print_csv(console, finished.folder / product)
