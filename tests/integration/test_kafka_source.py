@@ -237,7 +237,7 @@ def test_a_broker_that_is_not_there_is_named_by_the_surveys_variable(kafka_addre
     (broker,) = broker_settings()
 
     async def work(survey):
-        mesh = LiveMesh(None, survey.bus, Epoch(digest_of("log", survey.space), 0, 1), survey.space)
+        mesh = LiveMesh(None, survey.bus, (Epoch(digest_of("log", survey.space), 0, 0, 1),), survey.space)
         async with opening(broker, mesh)():
             raise AssertionError
 

@@ -155,7 +155,7 @@ def test_an_audit_that_meets_half_of_what_the_sink_is_keeping_finds_no_hole(tmp_
         async def keep_half():
             await loops.send(SECOND)
             await loops.work(tiers=("ingest",))
-            told = await told_since(mesh, loops.mesh.context, await sunk(mesh, loops.mesh.context))
+            told = await told_since(mesh, await sunk(mesh, loops.mesh.context))
             half = [entry for entry in told if entry.instance == BATCH]
             assert 0 < len(half) < len(told)
             await store.write(half)

@@ -13,18 +13,19 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from skymesh.bus.bus import Outgoing
 from skymesh.bus.sqlite import SqliteBus
-from skymesh.codecs import wire
 from skymesh.codecs.confluent import Schemas
 from skymesh.jobs.loader import load_job
 from skymesh.jobs.plan import plan_job
-from skymesh.model.deployment import Epoch, Genesis
+from skymesh.model.deployment import Epoch
 from skymesh.model.ids import digest_of
 from skymesh.runtime.deploying import deploy, undeploy
+from skymesh.runtime.epochs import begun, epochs_of
 from skymesh.runtime.execute import InProcessExecutor
 from skymesh.runtime.live import LiveMesh, context_of, live_mesh, make_mesh, mesh_topics
+from skymesh.runtime.live_log import begin_log
 from skymesh.runtime.loop import TierLoop
 from skymesh.runtime.stored_jobs import StoredJobs
-from skymesh.runtime.topics import ALERTS, survey_record
+from skymesh.runtime.topics import survey_record
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.sqlite import SqliteStore
 from skymesh_deliver.door import Door
@@ -34,6 +35,7 @@ from skymesh_ingest.tier import Ingest
 from skymesh_local.audit import audit
 from skymesh_local.find import find_run
 from skymesh_local.mesh import OnServers
+from skymesh_local.renewing import announce, wait_for_tiers
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -63,7 +65,7 @@ class Loops:
 
     async def send(self, messages, *, is_keyed=False):
         """Send messages to the survey's topic; without keys in turn to its partitions."""
-        topic, count = self.mesh.context.topic(SURVEY), self.mesh.epoch.partitions
+        topic, count = self.mesh.context.topic(SURVEY), self.mesh.epochs[0].partitions
         sent = [
             Outgoing(topic, str(number), message, None if is_keyed else number % count)
             for number, message in enumerate(messages)
@@ -81,13 +83,12 @@ class Loops:
 
         In all partitions, or in some.
         """
-        numbers = range(self.mesh.epoch.partitions) if partitions is None else partitions
         async with AsyncExitStack() as opened:
             loops = [
                 await self._loop(opened, tier, number, batch_records)
                 for tier in self._tiers()
                 if tier.name in tiers
-                for number in numbers
+                for number in (self._partitions(tier) if partitions is None else partitions)
             ]
             rounds = 0
             # All at once: a reader of a real topic waits a little for more before it finds nothing.
@@ -95,6 +96,17 @@ class Loops:
                 rounds += 1
                 if rounds == steps:
                     return
+
+    async def renew(self, partitions=0):
+        """Let the log go on in a new epoch, as `skymesh store new-epoch` does; nobody else is at work."""
+        epoch = await announce(self.mesh, partitions)
+        await wait_for_tiers(self.mesh, 0.0)
+        await begin_in_file(self.mesh.store, self.mesh.bus, (*self.mesh.epochs, epoch))
+        self.mesh = self.mesh._replace(epochs=begun(await epochs_of(self.mesh.store)))
+
+    def _partitions(self, tier):
+        # Surveys' topics are there for all epochs.
+        return range(self.mesh.epochs[0 if isinstance(tier, Ingest) else -1].partitions)
 
     def _tiers(self):
         context = self.mesh.context
@@ -127,22 +139,24 @@ async def _drained(loop, steps):
     return handled
 
 
+async def begin_in_file(store, bus, epochs):
+    """Make the topics of the newest of some epochs, and begin it."""
+    context = context_of(epochs, "live")
+    await store.write([epochs[-1]])
+    for topic in mesh_topics(context, ()):
+        await bus.create(topic.name, partitions=topic.partitions)
+    await begin_log(store, bus, context)
+
+
 @asynccontextmanager
 async def in_file(path, *, partitions=3):
     """Have a live mesh in a SQLite file, made if it is not there."""
     file = SqliteFile(path)
     store, bus = SqliteStore(file), SqliteBus(file)
-    epoch = Epoch(digest_of("log", "a live one"), 0, partitions)
-    context = context_of(epoch, "live")
-    if await store.get(Epoch, log=epoch.log) is None:
-        await store.write([epoch])
-        for topic in mesh_topics(context, partitions, ()):
-            await bus.create(topic.name, partitions=partitions)
-        begin = wire.encode(Genesis(epoch.log, epoch.number))
-        log = context.topic(ALERTS)
-        await bus.publish([Outgoing(log, "", begin, number) for number in range(partitions)])
+    if not await epochs_of(store):
+        await begin_in_file(store, bus, (Epoch(digest_of("log", "a live one"), 0, 0, partitions),))
     try:
-        yield Loops(LiveMesh(store, bus, epoch, "live"), path.parent)
+        yield Loops(LiveMesh(store, bus, begun(await epochs_of(store)), "live"), path.parent)
     finally:
         await store.close()
 

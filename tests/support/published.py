@@ -41,7 +41,7 @@ async def repeated(url):
     """Return what stands more than once in a topic of the mesh, by kind of record."""
     found = {}
     async with live_mesh(url) as mesh:
-        pools = ["", *await deployed_pools(mesh.store, mesh.epoch)]
+        pools = ["", *await deployed_pools(mesh.store, mesh.epoch.log)]
         names = _NAMES | {states_of(pool): (Reached, _states_of) for pool in pools}
         for record, (kind, name_of) in names.items():
             values = await records_of(mesh, mesh.context.topic(record))

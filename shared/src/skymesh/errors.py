@@ -19,6 +19,7 @@
     │   ├─ BrokerUnavailableError
     │   ├─ StoreUnavailableError
     │   ├─ SchemaRegistryUnavailableError
+    │   ├─ EpochEndedError       the log goes on in other topics
     │   └─ OutletUnavailableError
     │       ├─ DeliveryUnclearError  it may have taken what was sent, or not
     │       └─ DeliveryPendingError  one reaction is not settled yet; others are not concerned
@@ -199,6 +200,12 @@ class SchemaRegistryUnavailableError(TransientError):
     """The schema registry does not answer: nobody can say yet what a message holds."""
 
     code = "schema_registry_unavailable"
+
+
+class EpochEndedError(TransientError):
+    """The log goes on in other topics, or is about to."""
+
+    code = "epoch_ended"
 
 
 class InvariantError(MeshError):

@@ -36,8 +36,8 @@ def begun(path):
 
     async def begin(loops):
         mesh = loops.mesh
-        await begin_log(mesh.store, mesh.bus, mesh.context, mesh.epoch)
-        await check_log(mesh.bus, mesh.context, mesh.epoch)
+        await begin_log(mesh.store, mesh.bus, mesh.context)
+        await check_log(mesh.bus, mesh.context)
         topic = mesh.context.topic(ALERTS)
         return [await mesh.bus.end(topic, number) for number in range(mesh.epoch.partitions)]
 
@@ -82,7 +82,7 @@ def test_the_log_of_another_mesh_is_refused(tmp_path):
 
     async def check(loops):
         epoch = msgspec.structs.replace(loops.mesh.epoch, log=digest_of("log", "another one"))
-        await check_log(loops.mesh.bus, loops.mesh.context, epoch)
+        await check_log(loops.mesh.bus, loops.mesh.context._replace(epochs=(epoch,)))
 
     with pytest.raises(SettingsError, match="is of another mesh"):
         on_file(tmp_path / "mesh.db", check)
@@ -92,7 +92,7 @@ def test_an_empty_log_is_refused_by_services(tmp_path):
     mesh_with(tmp_path / "mesh.db", ANEW)
 
     async def check(loops):
-        await check_log(loops.mesh.bus, loops.mesh.context, loops.mesh.epoch)
+        await check_log(loops.mesh.bus, loops.mesh.context)
 
     with pytest.raises(SettingsError, match="is empty"):
         on_file(tmp_path / "mesh.db", check)

@@ -13,6 +13,7 @@ from skymesh.bus.sqlite import SqliteBus
 from skymesh.errors import OutletUnavailableError
 from skymesh.jobs.deployed import Deployed
 from skymesh.model.run import Run
+from skymesh.runtime.epochs import epochs_of
 from skymesh.runtime.execute import Executor, InProcessExecutor
 from skymesh.runtime.jobs import OneJob
 from skymesh.runtime.loop import TierLoop, with_retries
@@ -25,7 +26,6 @@ from skymesh.store.sqlite import SqliteStore
 from skymesh_deliver.door import Door
 from skymesh_deliver.tier import Deliver
 from skymesh_local.delivery import Delivery
-from skymesh_local.find import newest_epoch
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -46,10 +46,8 @@ class Embedded:
 
     async def context(self, run: Run) -> Context:
         """Return whose work the tiers of a run do; of a live log that is replayed, with its markers."""
-        epoch = await newest_epoch(self.store, run.log)
-        if epoch is None:
-            return Context(run.log, run.id)
-        return Context(run.log, run.id, epoch.number, is_marked=True)
+        epochs = await epochs_of(self.store, run.log)
+        return Context(run.log, run.id, epochs, is_marked=bool(epochs))
 
     async def close(self) -> None:
         """Close the file."""

@@ -98,7 +98,7 @@ class Ingested:
         async for entry in mesh.store.scan(JournalEntry, run=context.log, tier=INGEST):
             kept.add(entry.id)
             account._take(entry)
-        for entry in await told_since(mesh, context, start):
+        for entry in await told_since(mesh, start):
             if entry.tier == INGEST and entry.id not in kept:
                 account._take(entry)
         return account

@@ -16,6 +16,7 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.places import Place, committed, places_of
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
@@ -43,6 +44,8 @@ class Journal:
         The run, and whose work the tiers did.
     completed
         tier and partition → offset of its input up to which it has committed: the cut.
+    places
+        tier → where its input lies.
     left
         tier and partition → records that it has not committed.
     entries
@@ -56,6 +59,7 @@ class Journal:
     run: Run
     context: Context
     completed: dict[Reader, int]
+    places: dict[str, list[Place]] = field(default_factory=dict)
     left: dict[Reader, int] = field(default_factory=dict)
     entries: list[JournalEntry] = field(default_factory=list)
     batches: list[JournalEntry] = field(default_factory=list)
@@ -108,7 +112,7 @@ class Journal:
     def covers(self, position: Position) -> bool:
         """Return whether a position lies below the cut."""
         cut = self.completed.get(("t0", position.partition), 0)
-        return position.epoch == self.context.epoch and position.offset < cut
+        return position.offset < cut
 
     def judged(self, partition: int) -> list[Range]:
         """Return the offsets of a partition of the log that the run judges, up to the cut."""
@@ -129,17 +133,22 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
     """
     context = await mesh.context(run)
     readers = readers_of(job)
-    journal = Journal(run, context, await _completed(mesh, context, readers))
-    places = dict(_places(journal, readers))
-    counts = await asyncio.gather(*(_left(mesh, *place) for place in places.values()))
-    journal.left = dict(zip(places, counts, strict=True))
-    journal.markers = await _markers(mesh, journal)
-    entries = {entry.id: entry for entry in await told_since(mesh, context, await sunk(mesh, context))}
+    journal = Journal(run, context, {})
+    for tier, record in reversed(readers.items()):
+        journal.places[tier] = await places_of(mesh.bus, context, record)
+        offsets = await committed(mesh.bus, context.group(tier), journal.places[tier])
+        journal.completed |= {(tier, place.number): offset for place, offset in offsets.items()}
+    behind = [((tier, place.number), place) for tier, there in journal.places.items() for place in there]
+    counts = await asyncio.gather(*(_left(mesh, place, journal.completed[who]) for who, place in behind))
+    journal.left = {who: count for (who, _), count in zip(behind, counts, strict=True)}
+    entries = {entry.id: entry for entry in await told_since(mesh, await sunk(mesh, context))}
     entries |= {entry.id: entry async for entry in mesh.store.scan(JournalEntry, run=run.id)}
     if context.owner != run.id:
         batches = mesh.store.scan(JournalEntry, run=context.owner, instance=BATCH)
         entries |= {entry.id: entry async for entry in batches}
     in_order = sorted(entries.values(), key=lambda entry: (entry.tier, entry.partition, entry.first))
+    _add_gone(journal, readers, in_order)
+    journal.markers = await _markers(mesh, journal)
     below = [entry for entry in in_order if _is_below(entry, journal.completed)]
     journal.entries = [entry for entry in below if entry.instance != BATCH and entry.run == run.id]
     journal.batches = [entry for entry in below if entry.instance == BATCH and entry.run == context.owner]
@@ -160,53 +169,49 @@ def readers_of(job: JobRecord | None) -> dict[str, str]:
     return {"t0": ALERTS, "t1": ACCEPTED, "t2": STATES, **pools, "t3": RESULTS, **deliverers}
 
 
-async def _completed(mesh: Mesh, context: Context, readers: dict[str, str]) -> dict[Reader, int]:
-    completed: dict[Reader, int] = {}
-    for tier, record in reversed(readers.items()):
-        topic, group = context.topic(record), context.group(tier)
-        partitions = range(await mesh.bus.partitions(topic))
-        offsets = await asyncio.gather(*(mesh.bus.committed(group, topic, number) for number in partitions))
-        completed |= {(tier, number): offset for number, offset in zip(partitions, offsets, strict=True)}
-    return completed
-
-
-def _places(journal: Journal, readers: dict[str, str]) -> Iterable[tuple[Reader, tuple[str, int, int]]]:
-    for (tier, partition), offset in sorted(journal.completed.items()):
-        yield (tier, partition), (journal.context.topic(readers[tier]), partition, offset)
-
-
-async def _left(mesh: Mesh, topic: str, partition: int, offset: int) -> int:
+async def _left(mesh: Mesh, place: Place, offset: int) -> int:
     """Return how many records lie behind an offset: their number, as offsets may have gaps."""
-    first = max(offset, await mesh.bus.first(topic, partition))
-    return sum([len(records) async for records in mesh.bus.iter_from(topic, partition, first)])
+    first = max(offset, await mesh.bus.first(place.topic, place.partition))
+    return sum([len(records) async for records in mesh.bus.iter_from(place.topic, place.partition, first)])
+
+
+def _add_gone(journal: Journal, readers: Iterable[str], entries: Iterable[JournalEntry]) -> None:
+    """Add partitions of ended epochs whose topics are gone: what the journal tells of them was completed."""
+    ended = range(journal.context.first_partition)
+    known = set(journal.completed)
+    for entry in entries:
+        who = (entry.tier, entry.partition)
+        is_gone = entry.tier in readers and entry.partition in ended and who not in known
+        if is_gone and entry.instance == BATCH:
+            journal.completed[who] = max(entry.end, journal.completed.get(who, 0))
+            journal.left[who] = 0
 
 
 async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]]:
     log, markers = journal.context.log, {}
-    for partition in range(await mesh.bus.partitions(journal.context.topic(ALERTS))):
+    for partition in sorted(number for tier, number in journal.completed if tier == "t0"):
         placed = mesh.store.scan(PlacedMarker, log=log, partition=partition)
         markers[partition] = [marker async for marker in placed if journal.covers(marker.position)]
     return markers
 
 
-async def sunk(mesh: Mesh, context: Context) -> dict[int, int]:
-    """Return up to which offset of each partition of the provenance topic the sink has kept all."""
-    topic, group = context.topic(PROVENANCE), context.group(PROVENANCE)
-    partitions = range(await mesh.bus.partitions(topic))
-    offsets = await asyncio.gather(*(mesh.bus.committed(group, topic, number) for number in partitions))
-    return dict(zip(partitions, offsets, strict=True))
+async def sunk(mesh: Mesh, context: Context) -> dict[Place, int]:
+    """Return up to which offset of each partition of the provenance topics the sink has kept all."""
+    return await committed(
+        mesh.bus, context.group(PROVENANCE), await places_of(mesh.bus, context, PROVENANCE)
+    )
 
 
-async def told_since(mesh: Mesh, context: Context, places: dict[int, int]) -> list[JournalEntry]:
-    """Return the entries in the provenance topic from an offset on of each partition."""
-    found = await asyncio.gather(*(_told_since(mesh, context, *place) for place in places.items()))
+async def told_since(mesh: Mesh, starts: Mapping[Place, int]) -> list[JournalEntry]:
+    """Return the entries in the provenance topics from an offset on of each partition."""
+    found = await asyncio.gather(*(_told_since(mesh, place, start) for place, start in starts.items()))
     return [entry for entries in found for entry in entries]
 
 
-async def _told_since(mesh: Mesh, context: Context, partition: int, start: int) -> list[JournalEntry]:
-    topic, entries = context.topic(PROVENANCE), []
-    first = max(start, await mesh.bus.first(topic, partition))
-    async for records in mesh.bus.iter_from(topic, partition, first):
+async def _told_since(mesh: Mesh, place: Place, start: int) -> list[JournalEntry]:
+    entries = []
+    first = max(start, await mesh.bus.first(place.topic, place.partition))
+    async for records in mesh.bus.iter_from(place.topic, place.partition, first):
         told = await resolved(mesh.store, records)
         entries += [wire.decode(record.value, JournalEntry) for record in told]
     return entries

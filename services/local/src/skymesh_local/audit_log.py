@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from skymesh.bus.bus import Received
 from skymesh.errors import InvariantError
 from skymesh.model.alert import Alert, Arrival, Source
 from skymesh.model.deployment import Marker, PlacedMarker
@@ -18,8 +19,8 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
 from skymesh.model.retention import Expired
+from skymesh.runtime.places import Place
 from skymesh.runtime.references import resolved
-from skymesh.runtime.topics import ALERTS
 from skymesh.store.store import Store
 from skymesh_local.audit_journal import Journal
 from skymesh_local.expired import packet_expiries
@@ -78,8 +79,9 @@ async def audit_log(
     """
     registry = Registry(stampless=await packet_expiries(mesh.store, journal.context.log))
     arrivals = _Arrivals(mesh.store.scan(Arrival, log=journal.context.log), journal)
-    for partition in range(await mesh.bus.partitions(journal.context.topic(ALERTS))):
-        await _Walk(mesh, journal, arrivals, partition, registry, is_counted).go()
+    places: dict[int, Place | None] = {place.number: place for place in journal.places["t0"]}
+    for number in sorted(number for tier, number in journal.completed if tier == "t0"):
+        await _Walk(mesh, journal, arrivals, (number, places.get(number)), registry, is_counted).go()
     return registry
 
 
@@ -120,42 +122,47 @@ class _Walk:
         mesh: Mesh,
         journal: Journal,
         arrivals: _Arrivals,
-        partition: int,
+        place: tuple[int, Place | None],
         registry: Registry,
         is_counted: Callable[[Source], bool],
     ) -> None:
         self._mesh = mesh
         self._journal = journal
         self._arrivals = arrivals
-        self._partition = partition
+        self._partition, self._place = place
         self._registry = registry
         self._is_counted = is_counted
-        self._cut = journal.completed["t0", partition]
+        self._cut = journal.completed["t0", self._partition]
         self._first = 0
-        self._lines = _registration(journal, partition)
+        self._lines = _registration(journal, self._partition)
         self._met: list[PlacedMarker] = []
-        self._began = self._is_on = not journal.context.is_marked
+        self._is_on = not journal.context.is_marked
+        self._began = self._is_on or _began_below(journal, self._partition)
 
     async def go(self) -> None:
         """Go through it, part by part; then look at what only one side knows."""
-        bus, topic = self._mesh.bus, self._journal.context.topic(ALERTS)
-        self._first = await bus.first(topic, self._partition)
+        bus, place = self._mesh.bus, self._place
+        self._first = self._cut if place is None else await bus.first(place.topic, place.partition)
         await self._expired()
-        async for received in bus.iter_from(topic, self._partition, self._first):
-            part = [
-                (self._journal.context.at(self._partition, each.offset), decoded(each.value))
-                for each in await resolved(self._mesh.store, received)
-            ]
-            below = [record for position, record in part if self._has_stamps(position)]
-            self._registry.holes += await _lost_cutouts(self._mesh.store, below)
-            for position, record in part:
-                await self._read(position, record)
+        if place is not None:
+            async for received in bus.iter_from(place.topic, place.partition, self._first):
+                await self._read_part(received)
         async for row in self._arrivals.before(self._journal.context.at(self._partition + 1, 0)):
             self._hole(f"an arrival at {row.position} that is not in the log")
         if self._met != self._journal.markers.get(self._partition, []):
             self._hole(f"the markers kept of partition {self._partition} are not those of the log")
         if left := sum(1 for _ in self._lines):
             self._hole(f"T0's journal tells of {left} alerts more than it completed")
+
+    async def _read_part(self, received: Sequence[Received]) -> None:
+        part = [
+            (self._journal.context.at(self._partition, each.offset), decoded(each.value))
+            for each in await resolved(self._mesh.store, received)
+        ]
+        below = [record for position, record in part if self._has_stamps(position)]
+        self._registry.holes += await _lost_cutouts(self._mesh.store, below)
+        for position, record in part:
+            await self._read(position, record)
 
     def _has_stamps(self, position: Position) -> bool:
         """Return whether the image stamps of an alert must be there: below the cut, and not expired."""
@@ -235,6 +242,13 @@ class _Walk:
 
     def _hole(self, said: str) -> None:
         self._registry.holes.append(said)
+
+
+def _began_below(journal: Journal, partition: int) -> bool:
+    """Return whether a run began in an epoch before that of a partition."""
+    epoch = journal.context.at(partition, 0).epoch
+    below = (marker for number in range(partition) for marker in journal.markers.get(number, ()))
+    return any(m.marker.run == journal.run.id and m.position.epoch < epoch for m in below)
 
 
 def _registration(journal: Journal, partition: int) -> Iterator[Line]:

@@ -15,6 +15,7 @@ from skymesh.model.ids import text_id
 from skymesh.model.run import DeadLetter, Original, Redrive, letter_id
 from skymesh.provenance.journal import Journalist, Stopwatch
 from skymesh.runtime.dead import ATTEMPT
+from skymesh.runtime.epochs import adding
 from skymesh.runtime.expired import expiries_of, told_expiry
 from skymesh.runtime.references import referring
 from skymesh.runtime.tier import Context
@@ -128,7 +129,8 @@ async def redrive(
         sent, blobs = referring(outputs, record_bytes)
         if blobs:
             await store.write(blobs)
-        await bus.publish(sent)
+        async with adding(store, context):
+            await bus.publish(sent)
         await store.write([_redriven(found.letter) for found in part])
 
 
@@ -148,11 +150,15 @@ async def why_expired(store: Store, context: Context, found: Found) -> str:
 
 
 async def _target(bus: Bus, context: Context, found: Found) -> str:
-    """Return the topic that takes a letter again; for a survey's own broker, the mesh's of that survey."""
+    """Return the topic that takes a letter again.
+
+    For a survey's own broker that is the mesh's of that survey; for an ended epoch, that of the newest.
+    """
     original = _original(found)
     survey, separator, _ = original.topic.partition("/")
-    topic = context.topic(survey_record(survey)) if separator else original.topic
-    if not original.partition < await bus.partitions(topic) and not separator:
+    topic = context.topic(survey_record(survey)) if separator else context.newest(original.topic)
+    least = original.partition if topic == original.topic else 0
+    if not separator and await bus.partitions(topic) <= least:
         raise SettingsError(f"{found.name} cannot be sent there: it is gone", where=topic)
     return topic
 

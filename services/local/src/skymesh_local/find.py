@@ -57,12 +57,6 @@ async def find_logs(store: Store) -> list[Digest]:
     return list(dict.fromkeys(logs))
 
 
-async def newest_epoch(store: Store, log: Digest) -> Epoch | None:
-    """Return the newest generation of a live log; None for the log of a finite source."""
-    epochs = [epoch async for epoch in store.scan(Epoch, log=log)]
-    return epochs[-1] if epochs else None
-
-
 async def find_grants(store: Store, channel: str) -> tuple[str, Labels]:
     """Return a channel's full name and what it may see.
 

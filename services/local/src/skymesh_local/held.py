@@ -13,6 +13,7 @@ from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Held, Receipt
 from skymesh.model.records import Intended
+from skymesh.runtime.epochs import adding
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Store
@@ -78,12 +79,11 @@ async def decide(
         What was decided, and why.
     """
     await store.write([replace(held, status=decision, decision=said) for held in all_held])
-    outputs = []
     for held in all_held:
         record = Intended(held.position, held.stock, held.run, held.id, held.target)
-        topic = (await context_of(held.run)).topic(INTENTS)
-        outputs.append(Outgoing(topic, held.stock, wire.encode(record)))
-    await bus.publish(outputs)
+        context = await context_of(held.run)
+        async with adding(store, context):
+            await bus.publish([Outgoing(context.topic(INTENTS), held.stock, wire.encode(record))])
 
 
 def told_of(held: Held) -> dict[str, Any]:

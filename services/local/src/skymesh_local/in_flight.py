@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Completed, Intended, Reached
+from skymesh.runtime.places import Place, committed, places_of
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
-from skymesh_local.audit_journal import DELIVERERS, Reader
+from skymesh_local.audit_journal import DELIVERERS
 from skymesh_local.mesh import Mesh
 
 TYPES: Mapping[str, Any] = {
@@ -39,11 +40,14 @@ class InFlight(NamedTuple):
         partition of the log → the smallest position of an alert that is not through T3.
     stamps
         Ids of the image stamps of alerts that T0 has not registered.
+    waiting
+        tier → how many records it has not completed.
     """
 
     runs: frozenset[Digest]
     lowest: dict[int, Position]
     stamps: frozenset[Digest]
+    waiting: Counter[str]
 
 
 async def find_in_flight(mesh: Mesh, context: Context, readers: Mapping[str, str]) -> InFlight:
@@ -64,35 +68,36 @@ async def find_in_flight(mesh: Mesh, context: Context, readers: Mapping[str, str
     runs: set[Digest] = set()
     stamps: set[Digest] = set()
     lowest: dict[int, Position] = {}
-    for (tier, partition), start in starts.items():
-        async for offset, record in _behind(mesh, context.topic(readers[tier]), partition, start):
+    waiting: Counter[str] = Counter()
+    for (tier, there), start in starts.items():
+        async for offset, record in _behind(mesh, there, start):
             if isinstance(record, Intended) and f"{DELIVERERS}{record.target}" != tier:
                 continue
+            waiting[tier] += 1
             runs |= runs_of(record)
             stamps |= {record.cutouts} if isinstance(record, Alert) and record.cutouts is not None else set()
-            place = context.at(partition, offset) if tier == "t0" else getattr(record, "position", None)
+            place = context.at(there.number, offset) if tier == "t0" else getattr(record, "position", None)
             if place is not None and not isinstance(record, Intended):
                 lowest[place.partition] = min(place, lowest.get(place.partition, place))
-    return InFlight(frozenset(runs), lowest, frozenset(stamps))
+    return InFlight(frozenset(runs), lowest, frozenset(stamps), waiting)
 
 
-async def _starts(mesh: Mesh, context: Context, readers: Mapping[str, str]) -> dict[Reader, int]:
+async def _starts(mesh: Mesh, context: Context, readers: Mapping[str, str]) -> dict[tuple[str, Place], int]:
     """Return how far every tier has come, in each partition of its input."""
-    starts: dict[Reader, int] = {}
+    starts: dict[tuple[str, Place], int] = {}
     for tier, record in readers.items():
-        topic, group = context.topic(record), context.group(tier)
-        partitions = range(await mesh.bus.partitions(topic))
-        offsets = await asyncio.gather(*(mesh.bus.committed(group, topic, number) for number in partitions))
-        starts |= {(tier, number): offset for number, offset in zip(partitions, offsets, strict=True)}
+        places = await places_of(mesh.bus, context, record)
+        offsets = await committed(mesh.bus, context.group(tier), places)
+        starts |= {(tier, place): offset for place, offset in offsets.items()}
     return starts
 
 
-async def _behind(mesh: Mesh, topic: str, partition: int, start: int) -> AsyncIterator[tuple[int, Any]]:
+async def _behind(mesh: Mesh, place: Place, start: int) -> AsyncIterator[tuple[int, Any]]:
     """Yield offset and record of what lies behind an offset; None for what cannot be read."""
-    first = max(start, await mesh.bus.first(topic, partition))
-    async for records in mesh.bus.iter_from(topic, partition, first):
+    first = max(start, await mesh.bus.first(place.topic, place.partition))
+    async for records in mesh.bus.iter_from(place.topic, place.partition, first):
         for each in await resolved(mesh.store, records):
-            yield each.offset, read_record(topic, each.value)
+            yield each.offset, read_record(place.topic, each.value)
 
 
 def read_record(topic: str, value: bytes) -> Any:

@@ -10,6 +10,7 @@ from skymesh.codecs import wire
 from skymesh.model.alert import Alert, Source
 from skymesh.model.deployment import LogRecord
 from skymesh.model.run import Run
+from skymesh.runtime.places import places_of
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS
 from skymesh_local.mesh import Mesh
@@ -33,9 +34,8 @@ def place_of(source: Source) -> tuple[StreamPlace, int]:
 
 async def iter_alerts(mesh: Mesh, run: Run) -> AsyncIterator[Alert]:
     """Yield the alerts of the log of a finite source."""
-    topic = (await mesh.context(run)).topic(ALERTS)
-    for partition in range(await mesh.bus.partitions(topic)):
-        async for records in mesh.bus.iter_from(topic, partition, 0):
+    for place in await places_of(mesh.bus, await mesh.context(run), ALERTS):
+        async for records in mesh.bus.iter_from(place.topic, place.partition, 0):
             for record in await resolved(mesh.store, records):
                 alert = decoded(record.value)
                 if isinstance(alert, Alert):

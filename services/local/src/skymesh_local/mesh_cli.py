@@ -48,6 +48,21 @@ def init(store: StoreUrl = "") -> None:
 
 
 @store_app.command()
+def new_epoch(
+    store: StoreUrl = "",
+    partitions: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Of each of its topics; 0: as many as before.")
+    ] = 0,
+    wait: Annotated[float, typer.Option(min=0.0, help="How long to wait for the tiers, in seconds.")] = 60.0,
+) -> None:
+    """Let the log of a live mesh go on in new topics, once the tiers are through with the old ones."""
+    from skymesh_local.renewing import renew
+
+    epoch = _run(renew(store_url(store), partitions, patience_s=wait))
+    print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
+
+
+@store_app.command()
 def expire(
     store: StoreUrl = "",
     run: Annotated[str, typer.Option(help="What this run has, by id or name.", show_default=False)] = "",

@@ -23,6 +23,7 @@ from skymesh.model.deployment import Genesis, Marker, Switch
 from skymesh.model.ids import DIGEST_SIZE, ENCODING_VERSION, Digest, text_id
 from skymesh.model.run import DeadLetter, Log, Origin, Run, SourceCount, letter_id, run_id
 from skymesh.runtime.expired import told_expiry
+from skymesh.runtime.places import places_of
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.store import Keys, Store
@@ -30,7 +31,7 @@ from skymesh.telemetry.logs import get_log
 from skymesh_local.app import Embedded
 from skymesh_local.audit_journal import INGEST
 from skymesh_local.expired import packet_expiries
-from skymesh_local.find import find_run, newest_epoch
+from skymesh_local.find import find_run
 from skymesh_local.log import StreamPlace, decoded, place_of
 from skymesh_local.mesh import Mesh, open_mesh
 
@@ -114,11 +115,11 @@ async def find_prefix(url: str, name: str) -> Prefix:
     """
     async with open_mesh(url) as source:
         original = await find_run(source.store, name)
-        if await newest_epoch(source.store, original.log) is None:
+        context = await source.context(original)
+        if not context.epochs:
             return Prefix(original)
-        topic = (await source.context(original)).topic(ALERTS)
-        partitions = range(await source.bus.partitions(topic))
-        ends = tuple([await source.bus.end(topic, number) for number in partitions])
+        places = await places_of(source.bus, context, ALERTS)
+        ends = tuple([await source.bus.end(place.topic, place.partition) for place in places])
         letters = source.store.scan(DeadLetter, run=original.log)
         return Prefix(original, ends, frozenset([letter_id(letter) async for letter in letters]))
 
@@ -168,12 +169,12 @@ async def replay_log(url: str, prefix: Prefix, target: Embedded, wanted: Wanted)
 
 async def _copy(source: Mesh, prefix: Prefix, target: Embedded, run: Digest) -> Account:
     original = prefix.original
-    epoch = await newest_epoch(source.store, original.log)
-    if epoch is None:
+    epochs = (await source.context(original)).epochs
+    if not epochs:
         return await _copy_finite(source, prefix, target, run)
     part = _Part(prefix, run)
     await _copy_topic(source, prefix, target, part.copied)
-    await target.store.write([epoch])
+    await target.store.write(epochs)
     return await _account(source.store, target.store, part, run, original.log)
 
 
@@ -260,20 +261,23 @@ async def _copy_topic(
     source: Mesh, prefix: Prefix, target: Embedded, copied: Callable[[int, bytes], bytes | None]
 ) -> None:
     """Copy a log partition by partition; what an attempt before has copied is there already."""
-    original = prefix.original
-    topic = (await source.context(original)).topic(ALERTS)
-    new, partitions = topic_of(ALERTS, original.log.hex()), await source.bus.partitions(topic)
-    await target.bus.create(new, partitions=partitions)
-    for partition in range(partitions):
+    original, context = prefix.original, await source.context(prefix.original)
+    places = await places_of(source.bus, context, ALERTS)
+    if [place.number for place in places] != list(range(len(places))):
+        problem = "the topic of an epoch of its log is gone"
+        raise SettingsError(f"cannot be replayed: {problem}", where=text_id("run", original.id))
+    new = topic_of(ALERTS, original.log.hex())
+    await target.bus.create(new, partitions=len(places))
+    for number, topic, partition in places:
         if first := await source.bus.first(topic, partition):
-            problem = f"offsets below {first} of partition {partition} of its log have expired"
+            problem = f"offsets below {first} of partition {number} of its log have expired"
             raise SettingsError(f"cannot be replayed: {problem}", where=text_id("run", original.id))
-        there = await target.bus.end(new, partition)
-        end = prefix.ends[partition] if prefix.ends else sys.maxsize
+        there = await target.bus.end(new, number)
+        end = prefix.ends[number] if prefix.ends else sys.maxsize
         async for received in source.bus.iter_from(topic, partition, 0):
             records = await resolved(source.store, [each for each in received if each.offset < end])
-            made = [(record.key, copied(partition, record.value)) for record in records]
-            kept = [Outgoing(new, key, value, partition) for key, value in made if value is not None]
+            made = [(record.key, copied(number, record.value)) for record in records]
+            kept = [Outgoing(new, key, value, number) for key, value in made if value is not None]
             missing, there = kept[there:], max(0, there - len(kept))
             await _copy_cutouts(source.store, target.store, original, [output.value for output in missing])
             await target.bus.publish(missing)

@@ -17,7 +17,7 @@ from skymesh.provenance.journal import BATCH
 from skymesh.runtime.expired import expiries_of
 from skymesh.runtime.switched import switched_on
 from skymesh.runtime.tier import Context
-from skymesh.runtime.topics import ALERTS, PROVENANCE
+from skymesh.runtime.topics import PROVENANCE
 from skymesh.settings.retention import EXPIRING, KEPT, RetentionSettings, why_kept
 from skymesh.store.store import Store
 from skymesh_local.audit_journal import DELIVERERS, readers_of
@@ -183,8 +183,7 @@ async def _is_remembered(mesh: Mesh, run: Run) -> bool:
 
 async def _is_on(mesh: Mesh, run: Run, context: Context) -> bool:
     """Return whether the markers that T0 has read say that a run is at work, in any partition."""
-    partitions = await mesh.bus.partitions(context.topic(ALERTS))
-    return run.id in await switched_on(mesh.store, run.log, partitions)
+    return run.id in await switched_on(mesh.store, context.epochs[-1])
 
 
 async def _add_log(mesh: Mesh, runs: list[Run], asked: Asked, now: datetime, due: Due) -> None:

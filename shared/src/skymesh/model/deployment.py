@@ -59,19 +59,37 @@ class PlacedMarker(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Epoch(msgspec.Struct, frozen=True, array_like=True):
-    """A generation of a live log's topic.
+    """A generation of a live log's topics.
+
+    Partitions are numbered on through the epochs, so that a number names one partition of the log.
 
     Attributes
     ----------
     log, number
         The key: the log's id, made once, and the generation, from 0.
+    first
+        Number of its first partition: behind all those of the epochs before.
     partitions
-        Of its topics, from alerts to results.
+        How many partitions its topics have, from alerts to results.
+    is_begun
+        Whether its topics are there, so that it may be worked in. One that is not holds back ingest, until
+        all that came in before is through.
     """
 
     log: Digest
     number: int
+    first: int
     partitions: int
+    is_begun: bool = False
+
+    @property
+    def numbers(self) -> range:
+        """The numbers of its partitions."""
+        return range(self.first, self.first + self.partitions)
+
+    def next(self, partitions: int = 0) -> Epoch:
+        """Return the epoch that follows, to be begun; with as many partitions unless told otherwise."""
+        return Epoch(self.log, self.number + 1, self.numbers.stop, partitions or self.partitions)
 
 
 class Deployment(msgspec.Struct, frozen=True, array_like=True):

@@ -16,7 +16,8 @@ class Position(NamedTuple):
     epoch
         Generation of the topic; epochs compare first.
     partition
-        Partition of the topic. A stock stays in one partition of an epoch.
+        Partition of the log, numbered on through its epochs: no two epochs share a number. A stock stays
+        in one partition of an epoch.
     offset
         Offset in the partition, from 0.
     """

@@ -46,9 +46,9 @@ class BatchMeter:
 
 
 def _record_of(topic: str) -> str:
-    """Return what a topic ``skymesh.<owner>.<record>.v1`` holds; ``messages`` of one that is an outlet's."""
+    """Return what one of the mesh's topics holds; ``messages`` of one that is an outlet's."""
     name = topic.split(".")
-    return name[2] if name[0] == "skymesh" else "messages"
+    return name[-2] if name[0] == "skymesh" else "messages"
 
 
 def _times(batch: Batch[Any]) -> Iterator[Times]:

@@ -75,7 +75,8 @@ def burial(
     )
     # A tier that reads several topics names the one in its journal.
     topic = "" if partition.topic == context.topic(tier.reads) else partition.topic
-    journalist = Journalist(context.owner, tier.name, partition.number, read.first, read.end, topic)
+    number = context.number(partition.topic, partition.number, tier.reads)
+    journalist = Journalist(context.owner, tier.name, number, read.first, read.end, topic)
     return Outcome(dead=(letter,), journal=(journalist.burial(letter, watch),))
 
 

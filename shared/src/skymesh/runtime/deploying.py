@@ -10,6 +10,7 @@ from skymesh.jobs.pools import named_pools
 from skymesh.model.deployment import Deployment, Marker
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
+from skymesh.runtime.epochs import adding
 from skymesh.runtime.expired import refuse_expired
 from skymesh.runtime.live import LiveMesh, make_pools
 from skymesh.runtime.registering import register_job
@@ -97,7 +98,7 @@ async def _at_work(mesh: LiveMesh, job: str) -> tuple[Digest, ...]:
     """
     row = await mesh.store.get(Deployment, log=mesh.epoch.log, name=job)
     remembered = () if row is None else row.runs
-    on = await switched_on(mesh.store, mesh.epoch.log, mesh.epoch.partitions)
+    on = await switched_on(mesh.store, mesh.epoch)
     others = [run for run in on if run not in remembered]
     known = [await mesh.store.get(Run, id=run) for run in others]
     return (*(run.id for run in known if run is not None and run.job_name == job), *remembered)
@@ -110,10 +111,11 @@ async def _remember(mesh: LiveMesh, job: str, runs: tuple[Digest, ...]) -> None:
 async def _switch(mesh: LiveMesh, markers: list[Marker]) -> None:
     """Put markers into every partition of the log, in one transaction."""
     topic = mesh.context.topic(ALERTS)
-    await mesh.bus.publish(
-        [
-            Outgoing(topic, "", wire.encode(marker), partition=number)
-            for number in range(mesh.epoch.partitions)
-            for marker in markers
-        ]
-    )
+    async with adding(mesh.store, mesh.context):
+        await mesh.bus.publish(
+            [
+                Outgoing(topic, "", wire.encode(marker), partition=number)
+                for number in range(mesh.epoch.partitions)
+                for marker in markers
+            ]
+        )

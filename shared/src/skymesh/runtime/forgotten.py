@@ -32,8 +32,10 @@ async def refuse_forgotten(store: Store, bus: Bus, context: Context, tier: str, 
     if await bus.committed(partition.group, partition.topic, partition.number):
         return
     first = {"run": context.owner, "tier": tier, "channel": "", "instance": BATCH, "first": 0}
-    for source in ("", partition.topic):  # a tier that reads several topics names the one
-        if await store.get(JournalEntry, **first, source=source, partition=partition.number) is not None:
+    in_log = {"source": "", "partition": context.first_partition + partition.number}
+    in_stream = {"source": partition.topic, "partition": partition.number}
+    for place in (in_log, in_stream):  # a tier that reads several topics names the one
+        if await store.get(JournalEntry, **first, **place) is not None:
             raise InvariantError(
                 f"group {partition.group} has read this before, and Kafka has forgotten up to where, or the"
                 " topic was made anew: set its offset to the end of its last batch in the journal",

@@ -12,8 +12,9 @@ from skymesh.bus.kafka.topics import Topic
 from skymesh.errors import SettingsError
 from skymesh.jobs.pools import named_pools
 from skymesh.model.deployment import Deployment, Epoch
-from skymesh.model.ids import digest_of
+from skymesh.model.ids import Digest, digest_of
 from skymesh.model.run import JobRecord, Run
+from skymesh.runtime.epochs import begun, epochs_of
 from skymesh.runtime.live_log import MADE_BY, begin_log, check_log
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import (
@@ -25,6 +26,7 @@ from skymesh.runtime.topics import (
     RESULTS,
     SOURCES,
     STATES,
+    is_of_epoch,
     states_of,
     survey_record,
 )
@@ -51,26 +53,31 @@ class LiveMesh(NamedTuple):
     ----------
     store, bus
         Open.
-    epoch
-        The newest generation of its log.
+    epochs
+        Those of its log that were begun, the newest last.
     name
         What its topics are named by.
     """
 
     store: Store
     bus: KafkaBus
-    epoch: Epoch
+    epochs: tuple[Epoch, ...]
     name: str
+
+    @property
+    def epoch(self) -> Epoch:
+        """The epoch that it works in."""
+        return self.epochs[-1]
 
     @property
     def context(self) -> Context:
         """Whose work its tiers do."""
-        return context_of(self.epoch, self.name)
+        return context_of(self.epochs, self.name)
 
 
-def context_of(epoch: Epoch, name: str) -> Context:
+def context_of(epochs: tuple[Epoch, ...], name: str) -> Context:
     """Return whose work the tiers of a live mesh do."""
-    return Context(epoch.log, None, epoch.number, is_marked=True, mesh=name)
+    return Context(epochs[-1].log, None, epochs, is_marked=True, mesh=name)
 
 
 @asynccontextmanager
@@ -87,26 +94,20 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
     name, kafka = from_environment(MeshSettings).mesh, from_environment(KafkaSettings)
     store = await open_store(store_url, from_environment(CassandraSettings))
     try:
-        epoch = await newest_epoch(store)
-        if epoch is None:
+        epochs = begun(await epochs_of(store))
+        if not epochs:
             raise SettingsError(f"the store has no live log: {MADE_BY}", where=store_url)
-        context = context_of(epoch, name)
-        pools = await deployed_pools(store, epoch)
+        context = context_of(epochs, name)
+        pools = await deployed_pools(store, context.log)
         bus = await KafkaBus.connect(kafka)
         try:
-            await bus.topics.check(mesh_topics(context, epoch.partitions, pools))
-            await check_log(bus, context, epoch)
-            yield LiveMesh(store, bus, epoch, name)
+            await bus.topics.check(mesh_topics(context, pools))
+            await check_log(bus, context)
+            yield LiveMesh(store, bus, epochs, name)
         finally:
             await bus.close()
     finally:
         await store.close()
-
-
-async def newest_epoch(store: Store) -> Epoch | None:
-    """Return the newest generation of the live log; None where there is none."""
-    epochs = [epoch async for epoch in store.scan(Epoch)]
-    return max(epochs, key=lambda epoch: epoch.number, default=None)
 
 
 async def make_mesh(store_url: str) -> Epoch:
@@ -131,20 +132,31 @@ async def make_mesh(store_url: str) -> Epoch:
         await init_store(store_url, settings)
         store = await open_store(store_url, settings)
         try:
-            epoch = await newest_epoch(store)
-            if epoch is None:
-                epoch = Epoch(digest_of("log", os.urandom(32)), 0, mesh.partitions)
-                await store.write([epoch])
-            context = context_of(epoch, mesh.mesh)
-            pools = await deployed_pools(store, epoch)
-            await bus.topics.create(mesh_topics(context, epoch.partitions, pools))
-            await begin_log(store, bus, context, epoch)
-            await check_log(bus, context, epoch)
-            return epoch
+            known = await epochs_of(store)
+            if not known:
+                known = (Epoch(digest_of("log", os.urandom(32)), 0, 0, mesh.partitions),)
+                await store.write(known)
+            # One that follows is begun when all is through that came in before.
+            return await begin_epoch(store, bus, begun(known) or known[:1], mesh.mesh)
         finally:
             await store.close()
     finally:
         await bus.close()
+
+
+async def begin_epoch(store: Store, bus: KafkaBus, epochs: tuple[Epoch, ...], name: str) -> Epoch:
+    """Make the topics of the newest of some epochs; what is there already stays. Return it, begun.
+
+    Raises
+    ------
+    SettingsError
+        If what is there does not fit.
+    TransientError
+        If Kafka or the store does not answer.
+    """
+    context = context_of(epochs, name)
+    await bus.topics.create(mesh_topics(context, await deployed_pools(store, context.log)))
+    return await begin_log(store, bus, context)
 
 
 async def make_pools(mesh: LiveMesh, pools: Iterable[str]) -> None:
@@ -159,13 +171,13 @@ async def make_pools(mesh: LiveMesh, pools: Iterable[str]) -> None:
     """
     records = {states_of(pool): _DAYS[STATES] for pool in pools}
     if records:
-        await mesh.bus.topics.create(_topics(mesh.context, mesh.epoch.partitions, records))
+        await mesh.bus.topics.create(_topics(mesh.context, records))
 
 
-async def deployed_pools(store: Store, epoch: Epoch) -> frozenset[str]:
+async def deployed_pools(store: Store, log: Digest) -> frozenset[str]:
     """Return the pools that the jobs at work name."""
     pools: set[str] = set()
-    async for deployment in store.scan(Deployment, log=epoch.log):
+    async for deployment in store.scan(Deployment, log=log):
         for id_ in deployment.runs:
             run = await store.get(Run, id=id_)
             job = None if run is None else await store.get(JobRecord, id=run.job)
@@ -174,13 +186,21 @@ async def deployed_pools(store: Store, epoch: Epoch) -> frozenset[str]:
     return frozenset(pools)
 
 
-def mesh_topics(context: Context, partitions: int, pools: Iterable[str]) -> list[Topic]:
-    """Return what the mesh asks of its topics, those of pools among them."""
+def mesh_topics(context: Context, pools: Iterable[str]) -> list[Topic]:
+    """Return what the mesh asks of the topics that it works with, those of pools among them."""
     days = {**_DAYS, **{survey_record(name): _DAYS[ALERTS] for name in registry.installed()}}
-    kept = _topics(context, partitions, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
+    kept = _topics(context, {**days, **{states_of(pool): _DAYS[STATES] for pool in pools}})
     return [*kept, Topic(context.topic(SOURCES), is_compacted=True)]
 
 
-def _topics(context: Context, partitions: int, days: Mapping[str, int]) -> list[Topic]:
+def _topics(context: Context, days: Mapping[str, int]) -> list[Topic]:
     """Return what is asked of the topics of records that are to be kept for some days."""
-    return [Topic(context.topic(record), partitions, kept * _DAY_MS) for record, kept in sorted(days.items())]
+    first, newest = context.epochs[0], context.epochs[-1]
+    return [
+        Topic(
+            context.topic(record),
+            newest.partitions if is_of_epoch(record) else first.partitions,
+            kept * _DAY_MS,
+        )
+        for record, kept in sorted(days.items())
+    ]

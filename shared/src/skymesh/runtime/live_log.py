@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from skymesh.bus.bus import Bus, Outgoing, Received
 from skymesh.codecs import wire
 from skymesh.errors import SettingsError
-from skymesh.model.deployment import Deployment, Epoch, Genesis
+from skymesh.model.deployment import Deployment, Epoch, Genesis, Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.tier import Context
@@ -15,25 +17,40 @@ from skymesh.store.store import Store
 MADE_BY = "`skymesh store init` makes it"
 
 
-async def begin_log(store: Store, bus: Bus, context: Context, epoch: Epoch) -> None:
-    """Let every partition of the log that never held a record begin with whose it is.
+async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
+    """Begin the newest epoch, whose topics are there: it may be worked in from then on. Return it.
+
+    Every partition that never held a record begins with whose it is, and with the jobs that are at work.
 
     Raises
     ------
     SettingsError
-        If the mesh was at work before: its offsets would mean other alerts than those that the store knows.
+        If the epoch was begun and at work: its offsets would mean other alerts than those that the store
+        knows.
     """
-    topic, body = context.topic(ALERTS), wire.encode(Genesis(epoch.log, epoch.number))
+    topic, epoch = context.topic(ALERTS), context.epochs[-1]
     partitions = range(epoch.partitions)
     untouched = [number for number in partitions if await _is_untouched(bus, topic, number)]
-    if untouched and await _was_at_work(store, epoch):
+    if untouched and epoch.is_begun and await _was_at_work(store, epoch):
         raise SettingsError(
             "was made anew, and the store knows the alerts that were in it: bring back the topic, or make"
             " another mesh, with a keyspace of its own",
             where=topic,
         )
     if untouched:
-        await bus.publish([Outgoing(topic, "", body, partition=number) for number in untouched])
+        first = [wire.encode(record) for record in await _first_records(store, epoch)]
+        await bus.publish([Outgoing(topic, "", body, partition=n) for n in untouched for body in first])
+    await check_log(bus, context)
+    if not epoch.is_begun:
+        epoch = replace(epoch, is_begun=True)
+        await store.write([epoch])
+    return epoch
+
+
+async def _first_records(store: Store, epoch: Epoch) -> list[Genesis | Marker]:
+    """Return what every partition of an epoch begins with."""
+    deployed = [row.runs async for row in store.scan(Deployment, log=epoch.log)]
+    return [Genesis(epoch.log, epoch.number), *(Marker(run, "on") for runs in deployed for run in runs)]
 
 
 async def _is_untouched(bus: Bus, topic: str, partition: int) -> bool:
@@ -43,23 +60,23 @@ async def _is_untouched(bus: Bus, topic: str, partition: int) -> bool:
 
 
 async def _was_at_work(store: Store, epoch: Epoch) -> bool:
-    """Return whether a job was deployed or T0 has read the log: its journal begins with the first record."""
+    """Return whether a job was deployed, or T0 has read the epoch, its first record first."""
     async for _ in store.scan(Deployment, log=epoch.log):
         return True
     first = {"run": epoch.log, "tier": "t0", "channel": "", "instance": BATCH, "source": "", "first": 0}
-    entries = [await store.get(JournalEntry, **first, partition=n) for n in range(epoch.partitions)]
+    entries = [await store.get(JournalEntry, **first, partition=n) for n in epoch.numbers]
     return any(entries)
 
 
-async def check_log(bus: Bus, context: Context, epoch: Epoch) -> None:
-    """Refuse topics that are not those of a log: made anew, or of another number of partitions.
+async def check_log(bus: Bus, context: Context) -> None:
+    """Refuse topics that are not those of the newest epoch: made anew, or of another number of partitions.
 
     Raises
     ------
     SettingsError
         Which it is, in one line.
     """
-    topic = context.topic(ALERTS)
+    topic, epoch = context.topic(ALERTS), context.epochs[-1]
     count = await bus.partitions(topic)
     if count != epoch.partitions:
         problem = f"has {count} partitions, the store knows {epoch.partitions}" if count else "is not there"

@@ -193,7 +193,7 @@ class TierLoop:
     def _batch(self, read: Slice) -> Batch[Any]:
         place = self._partition.topic, self._partition.number
         return Batch(
-            self._partition.number,
+            self._context.number(*place, self._tier.reads),
             read.first,
             read.end,
             tuple(record.offset for record in read.records),

@@ -19,6 +19,7 @@ from skymesh.bus.bus import Partition
 from skymesh.bus.kafka.group import Group, Membership
 from skymesh.errors import (
     BrokerUnavailableError,
+    EpochEndedError,
     MeshError,
     OutletUnavailableError,
     SettingsError,
@@ -27,6 +28,7 @@ from skymesh.errors import (
 from skymesh.runtime.back_off import BackOff
 from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
+from skymesh.runtime.epochs import WATCH_EVERY_S, refuse_ended, watch_epoch
 from skymesh.runtime.forgotten import refuse_forgotten
 from skymesh.runtime.jobs import Jobs
 from skymesh.runtime.joining import Joinable, OwnGroup
@@ -36,6 +38,7 @@ from skymesh.runtime.loop import TierLoop
 from skymesh.runtime.outlet import Outlet, Ready, always_ready
 from skymesh.runtime.stored_jobs import StoredJobs
 from skymesh.runtime.tier import Tier
+from skymesh.runtime.topics import is_of_epoch
 from skymesh.settings.environment import from_environment
 from skymesh.settings.service import ServiceSettings
 from skymesh.telemetry.health import Health, HealthServer
@@ -184,12 +187,13 @@ class _Service:
                     # One for all readings: a job is planned once, however many outlets tell of it.
                     jobs = StoredJobs(mesh.store, self._main)
                     try:
-                        async with asyncio.TaskGroup() as tasks:
-                            for reading in readings:
-                                tasks.create_task(self._read(mesh, reading, jobs))
+                        await self._read_all(mesh, readings, jobs)
                     finally:
                         for reading in readings:
                             reading.close()
+            except* EpochEndedError as errors:
+                get_log().info("the epoch has ended", tier=self._name, told=str(_first(errors)))
+                await self._pause(WATCH_EVERY_S)
             except* TransientError as errors:
                 error = _first(errors)
                 self._health.unmet("store", str(error))
@@ -200,6 +204,15 @@ class _Service:
             except* MeshError as errors:
                 raise _first(errors) from None
 
+    async def _read_all(self, mesh: LiveMesh, readings: Sequence[Reading], jobs: Jobs) -> None:
+        """Read until told to stop, or until the epoch ends."""
+        adds = any(_adds(reading.tier) for reading in readings)
+        async with asyncio.TaskGroup() as tasks:
+            reading = [tasks.create_task(self._read(mesh, each, jobs)) for each in readings]
+            watching = tasks.create_task(watch_epoch(mesh.store, mesh.context, adds=adds))
+            await asyncio.wait(reading)
+            watching.cancel()
+
     async def _read(self, mesh: LiveMesh, reading: Reading, jobs: Jobs) -> None:
         """Be a member of the tier's group, and again after it was lost, until told to stop."""
         context, tier, settings = mesh.context, reading.tier, self._settings
@@ -207,6 +220,8 @@ class _Service:
         own = OwnGroup(mesh.bus, context.group(tier.name), reading.topics or (context.topic(tier.reads),))
 
         async def work(partition: Partition) -> None:
+            # Whoever announces the next epoch fences afterwards: one of both sees the other.
+            await refuse_ended(mesh.store, context, adds=_adds(tier))
             if reading.source is None:
                 await refuse_forgotten(mesh.store, mesh.bus, context, tier.name, partition)
             loop = TierLoop(
@@ -291,6 +306,11 @@ class _Service:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(left, LOOK_EVERY_S)):
                     await self._stop.wait()
+
+
+def _adds(tier: Tier[Any]) -> bool:
+    """Return whether a tier adds to the log, from outside of it."""
+    return not is_of_epoch(tier.reads)
 
 
 def _first(errors: BaseExceptionGroup[Any]) -> Any:

@@ -7,12 +7,13 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from skymesh.bus.bus import Outgoing, Received
 from skymesh.codecs import wire
+from skymesh.model.deployment import Epoch
 from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.run import DeadLetter
 from skymesh.runtime.outlet import Parcel
-from skymesh.runtime.topics import ALERTS, LIVE, topic_of
+from skymesh.runtime.topics import ALERTS, LIVE, is_of_epoch, topic_of
 from skymesh.store.store import Document, Found, Keys
 
 R = TypeVar("R")
@@ -27,8 +28,8 @@ class Context(NamedTuple):
         Id of the log.
     run
         The only run there is, as in an embedded mesh; None where runs come and go by markers in the log.
-    epoch
-        Generation of the log's topic.
+    epochs
+        Of a live log, its epochs, the newest last.
     is_marked
         Whether the log has markers; without any, the only run judges all of it.
     mesh
@@ -37,7 +38,7 @@ class Context(NamedTuple):
 
     log: Digest
     run: Digest | None = None
-    epoch: int = 0
+    epochs: tuple[Epoch, ...] = ()
     is_marked: bool = False
     mesh: str = LIVE
 
@@ -46,19 +47,48 @@ class Context(NamedTuple):
         """Whose the journal of batches is: the only run's, or the log's."""
         return self.log if self.run is None else self.run
 
+    @property
+    def epoch(self) -> int:
+        """The epoch that is worked in."""
+        return self.epochs[-1].number if self.epochs else 0
+
+    @property
+    def first_partition(self) -> int:
+        """Number of the first partition that is worked in."""
+        return self.epochs[-1].first if self.epochs and self.run is None else 0
+
     def topic(self, record: str) -> str:
-        """Return the topic of a record."""
-        if self.run is None:
-            return topic_of(record, self.mesh)
-        return topic_of(record, (self.log if record == ALERTS else self.run).hex())
+        """Return the topic of a record, in the epoch that is worked in."""
+        return self.topics(record)[-1][1]
+
+    def topics(self, record: str) -> list[tuple[int, str]]:
+        """Return the topics of a record in all epochs, each with the number of its first partition.
+
+        An embedded mesh has the whole log in one topic, also that of a live mesh that it replays.
+        """
+        if self.run is not None:
+            return [(0, topic_of(record, (self.log if record == ALERTS else self.run).hex()))]
+        if not self.epochs or not is_of_epoch(record):
+            return [(0, topic_of(record, self.mesh))]
+        return [(epoch.first, topic_of(record, self.mesh, epoch.number)) for epoch in self.epochs]
+
+    def newest(self, topic: str) -> str:
+        """Return the topic that took the place of one, if that was of an epoch that has ended."""
+        name = topic.rpartition(".v")[0].rpartition(".")[2]
+        return self.topic(name) if topic in {known for _, known in self.topics(name)} else topic
+
+    def number(self, topic: str, partition: int, reads: str) -> int:
+        """Return the number of a partition of what a tier reads; one of a survey's stream keeps its own."""
+        return partition + self.first_partition if topic == self.topic(reads) else partition
 
     def group(self, tier: str) -> str:
         """Return the name under which a tier reads."""
         return f"{self.owner.hex()}.{tier}"
 
     def at(self, partition: int, offset: int) -> Position:
-        """Return a position in the log."""
-        return Position(self.epoch, partition, offset)
+        """Return a position in the log, by the number of the partition."""
+        begun = (epoch.number for epoch in self.epochs if epoch.first <= partition)
+        return Position(max(begun, default=0), partition, offset)
 
 
 @dataclass(frozen=True)
@@ -68,7 +98,7 @@ class Batch(Generic[R]):
     Attributes
     ----------
     partition
-        The partition.
+        The partition, by its number in the log.
     first, end
         The offsets that are covered: first ≤ offset < end.
     offsets

@@ -1,4 +1,4 @@
-"""Names of topics: ``skymesh.<run, log or live>.<record>.v1``."""
+"""Names of topics: ``skymesh.<run, log or live>.<record>.v1``; in later epochs ``skymesh.live.e1.…``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ OF_A_RUN = (ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE, DEAD_LETTERS)
 """Records between the tiers of an embedded run, and what they set aside."""
 
 
+# What lies between ingest and the outlets; the topics of pools are called ``states-<pool>``.
+_OF_AN_EPOCH = frozenset({ALERTS, ACCEPTED, STATES, RESULTS, INTENTS, PROVENANCE})
+
+
+def is_of_epoch(record: str) -> bool:
+    """Return whether every epoch of a live log has topics of its own of a record."""
+    return record.partition("-")[0] in _OF_AN_EPOCH
+
+
 def states_of(pool: str) -> str:
     """Return the name of the records that the T2 of a pool reads; empty for the one that serves no pool."""
     return f"{STATES}-{pool}" if pool else STATES
@@ -28,7 +37,7 @@ def survey_record(survey: str) -> str:
     return f"survey-{survey}"
 
 
-def topic_of(record: str, owner: str) -> str:
+def topic_of(record: str, owner: str, epoch: int = 0) -> str:
     """Return the topic of a record.
 
     Parameters
@@ -37,5 +46,8 @@ def topic_of(record: str, owner: str) -> str:
         Its name.
     owner
         In an embedded mesh the hex digits of the log, for alerts, or else of the run; else ``live``.
+    epoch
+        Of a live log, the epoch; what is no part of the log has one topic for all.
     """
-    return f"skymesh.{owner}.{record}.v1"
+    part = f".e{epoch}" if epoch and is_of_epoch(record) else ""
+    return f"skymesh.{owner}{part}.{record}.v1"

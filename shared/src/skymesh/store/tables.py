@@ -198,7 +198,7 @@ TABLES: dict[type[Any], Table] = {
     PlacedMarker: Table(
         "markers", ("log", "partition", "position"), partition=("log", "partition"), retention="points"
     ),
-    Epoch: Table("epochs", ("log", "number")),
+    Epoch: Table("epochs", ("log", "number"), first_stays=False),
     Deployment: Table("deployments", ("log", "name"), first_stays=False),
     Blob: Table("blobs", ("id",), retention="records"),
     Alert: Table("packets", ("record",), ("id", "stock"), retention="packets"),

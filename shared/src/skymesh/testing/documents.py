@@ -272,7 +272,7 @@ def one_of_each() -> list[Document]:
         ),
         Redrive(LOG, "skymesh.live.accepted.v1/2", 7, "t1", 3, "2026-01-01T00:00:00+00:00"),
         intent(0), receipt(0), marker(0), Blob(JOB, b"\xc1\x00" * 9), arrival(1).alert,
-        Epoch(LOG, 2, 8), Deployment(LOG, "job", (RUN, OTHER_RUN)), attempt(0), held(0),
+        Epoch(LOG, 2, 8, 8), Deployment(LOG, "job", (RUN, OTHER_RUN)), attempt(0), held(0),
         Expired(LOG, "packets", "2026-01-01T00:00:00.000+00:00", (place(3),), "é"),
         Gone(JOB, RUN, "journal", CHANNEL),
     ]  # fmt: skip

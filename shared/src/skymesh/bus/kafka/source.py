@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from skymesh.bus.bus import Outgoing
+from skymesh.bus.bus import Outgoing, Received
 from skymesh.bus.kafka.client import patiently
 from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.group import Group, Membership
@@ -99,9 +99,8 @@ class Source:
     ) -> KafkaPartition:
         """Take a partition: see `skymesh.bus.kafka.taking.take` for the order and why."""
         key = f"{self._name}/{place.topic}/{place.partition}"
-        id_of_the_place = f"{self._offsets_topic}-{key}"
-        cluster, topics = self._mesh.cluster, self._mesh.topics
-        publisher = Publisher(cluster, topics, id_of_the_place, timeout_s=TRANSACTION_S)
+        name = _producer_of(self._offsets_topic, key)
+        publisher = Publisher(self._mesh.cluster, self._mesh.topics, name, timeout_s=TRANSACTION_S)
         await publisher.start()
         try:
             offset = await self._there.offsets.resume(self._name, await self._read_up_to(key), place)
@@ -122,18 +121,53 @@ class Source:
         """
         count = (await self._mesh.topics.counts([self._offsets_topic]))[self._offsets_topic]
         place = TopicPartition(self._offsets_topic, partition_of(key, count))
-        end = await self._mesh.offsets.settled_end(place, limit_s=_SETTLED_S)
         offset = None
         async with self._mesh.cluster.consuming() as consumer:
-            consumer.assign([place])
-            consumer.seek(place, await self._mesh.offsets.first(place))
-            while await consumer.position(place) < end:
-                turn = await patiently(
-                    lambda: consumer.getmany(timeout_ms=_TURN_MS), where=self._offsets_topic
-                )
-                for record in map(received, turn.get(place, ())):
-                    offset = int(record.value) if record.key == key else offset
+            async for record in _settled(self._mesh, consumer, place):
+                offset = int(record.value) if record.key == key else offset
         return offset
+
+
+async def fence_sources(mesh: Connection, offsets_topic: str) -> None:
+    """Fence whoever reads from a survey's cluster: it publishes nothing more before it takes that anew.
+
+    Parameters
+    ----------
+    mesh
+        The mesh's own cluster.
+    offsets_topic
+        The compacted topic of the mesh, which names every partition that was read.
+    """
+    keys: set[str] = set()
+    count = (await mesh.topics.counts([offsets_topic]))[offsets_topic]
+    async with mesh.cluster.consuming() as consumer:
+        for place in (TopicPartition(offsets_topic, number) for number in range(count)):
+            async for record in _settled(mesh, consumer, place):
+                keys.add(record.key)
+    for key in sorted(keys):
+        publisher = Publisher(
+            mesh.cluster, mesh.topics, _producer_of(offsets_topic, key), timeout_s=TRANSACTION_S
+        )
+        await publisher.start()
+        await publisher.stop()
+
+
+def _producer_of(offsets_topic: str, key: str) -> str:
+    """Return the name of the one producer that publishes what is read from a partition."""
+    return f"{offsets_topic}-{key}"
+
+
+async def _settled(
+    mesh: Connection, consumer: AIOKafkaConsumer, place: TopicPartition
+) -> AsyncIterator[Received]:
+    """Yield what a partition of the mesh's own holds, once no transaction is open in it."""
+    end = await mesh.offsets.settled_end(place, limit_s=_SETTLED_S)
+    consumer.assign([place])
+    consumer.seek(place, await mesh.offsets.first(place))
+    while await consumer.position(place) < end:
+        turn = await patiently(lambda: consumer.getmany(timeout_ms=_TURN_MS), where=place.topic)
+        for record in map(received, turn.get(place, ())):
+            yield record
 
 
 class _SourcePartition(KafkaPartition):
