@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 
 import pytest
@@ -12,7 +13,7 @@ from support.chaos import SESSION_S, Chaos
 from support.jvm_server import wait_until
 from support.live_mesh import TIERS, LiveMesh
 from support.mesh import channel, run_files, write_job
-from support.published import make_topic, told_through_kafka
+from support.published import epochs_of_alerts, make_topic, told_through_kafka
 
 REACTIONS = {
     "every": {"unit": "VOEvent", "once": "state", "to": ["file", "kafka"]},
@@ -122,6 +123,25 @@ def test_workers_that_come_and_go_under_load_change_nothing(mesh, job, packets, 
         for service in (*first, more[0]):
             assert service.stop() == 0, service.log.read_text()
     check(mesh, run, untroubled)
+
+
+def test_the_log_goes_on_in_a_new_epoch_while_services_hang_and_the_command_is_killed(
+    mesh, job, packets, untroubled
+):
+    run = begin(mesh, job, packets)
+    chaos = Chaos(mesh, 6)
+    chaos.wait_for_some_work()
+    for after_s in (1.5, 3.0):
+        mesh.run_killed("store", "new-epoch", "--partitions", "5", after_s=after_s)
+    (zombie,) = mesh.of("ingest")
+    zombie.signal(signal.SIGSTOP)
+    chaos.kill("t1")
+    told = mesh.run("store", "new-epoch", "--partitions", "5", "--wait", "120")
+    assert told.endswith("epoch 1, 5 partitions\n")
+    mesh.start("ingest")
+    zombie.signal(signal.SIGCONT)
+    check(mesh, run, untroubled)
+    assert set(mesh.here(lambda: epochs_of_alerts(mesh))) == {0, 1}
 
 
 def test_servers_that_are_away_for_a_while(own_kafka, own_cassandra, tmp_path, job, packets, untroubled):

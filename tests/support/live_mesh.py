@@ -148,6 +148,15 @@ class LiveMesh:
         """Run a command that fails; return what it wrote to standard error."""
         return self._done(arguments, code).stderr
 
+    def run_killed(self, *arguments, after_s):
+        """Begin a command, and kill it in the middle."""
+        command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
+        with subprocess.Popen(command, env=self.environment) as process:
+            try:
+                process.wait(after_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
     def _done(self, arguments, code):
         command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
         done = subprocess.run(

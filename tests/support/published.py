@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from skymesh.codecs import wire
-from skymesh.model.alert import Alert
+from skymesh.model.alert import Alert, Arrival
 from skymesh.model.deployment import LogRecord
 from skymesh.model.execution import JournalEntry
 from skymesh.model.records import Accepted, Completed, Intended, Reached
@@ -44,12 +44,19 @@ async def repeated(url):
         pools = ["", *await deployed_pools(mesh.store, mesh.epoch.log)]
         names = _NAMES | {states_of(pool): (Reached, _states_of) for pool in pools}
         for record, (kind, name_of) in names.items():
-            values = await records_of(mesh, mesh.context.topic(record))
+            topics = [topic for _, topic in mesh.context.topics(record)]
+            values = [value for topic in topics for value in await records_of(mesh, topic)]
             counts = Counter(name_of(wire.decode(value.value, kind)) for value in values)
             again = {name: count for name, count in counts.items() if name is not None and count > 1}
             if again:
                 found[record] = again
     return found
+
+
+async def epochs_of_alerts(mesh):
+    """Return in which epoch each registered alert came in."""
+    async with live_mesh(mesh.url) as live:
+        return [arrival.position.epoch async for arrival in live.store.scan(Arrival)]
 
 
 async def make_topic(mesh, name, *, partitions=2):
