@@ -16,7 +16,8 @@ class MeshSettings(BaseSettings):
     mesh
         What its topics are named by, ``skymesh.<mesh>.<record>.v1``: several meshes may share a cluster.
     partitions
-        Of every topic, for `skymesh store init`: the most workers of a tier that can share it. It stays.
+        Of every topic, for `skymesh store init`: the most workers of a tier that can share it. It stays,
+        until `skymesh store new-epoch` changes it.
     """
 
     model_config = SettingsConfigDict(env_prefix="SKYMESH_", extra="ignore", frozen=True)
