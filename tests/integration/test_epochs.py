@@ -12,7 +12,10 @@ import skymesh_local.replay
 from skymesh.bus.bus import Outgoing
 from skymesh.errors import EpochEndedError, SettingsError, TransientError
 from skymesh.model.alert import Arrival
+from skymesh.model.deployment import Deployment
+from skymesh.model.ids import digest_of
 from skymesh.runtime.epochs import epochs_of, watch_epoch
+from skymesh.runtime.switched import switched_on
 from skymesh.runtime.topics import ACCEPTED, ALERTS, OF_A_RUN, topic_of
 from skymesh_local.dead import iter_letters, redrive
 from skymesh_local.digests import run_digests
@@ -115,11 +118,16 @@ def test_who_was_at_work_goes_on_and_who_was_not_does_not(tmp_path, monkeypatch)
         await loops.work()
         await loops.undeploy("other")
         await loops.work()
+        # Somebody began to deploy, and was killed before any marker went out.
+        log, unknown = loops.mesh.epoch.log, digest_of("run", "never begun")
+        await loops.mesh.store.write([Deployment(log, "night", (unknown, runs[0].id))])
         await loops.renew(2)
         await take_in(loops, MESSAGES[5:9])
         runs.append(await loops.deploy(third))
         await take_in(loops, MESSAGES[9:])
         await loops.work()
+        on = await switched_on(loops.mesh.store, loops.mesh.epoch)
+        assert set(on) == {runs[0].id, runs[2].id}
         return [(run.id.hex(), await digests(loops, run), await loops.audit(run.id.hex())) for run in runs]
 
     found = dict(zip((night, other, third), on_file(tmp_path / "mesh.db", work), strict=True))

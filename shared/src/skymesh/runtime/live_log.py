@@ -10,6 +10,7 @@ from skymesh.errors import SettingsError
 from skymesh.model.deployment import Deployment, Epoch, Genesis, Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.switched import switched_on
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS
 from skymesh.store.store import Store
@@ -38,7 +39,7 @@ async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
             where=topic,
         )
     if untouched:
-        first = [wire.encode(record) for record in await _first_records(store, epoch)]
+        first = [wire.encode(record) for record in await _first_records(store, context.epochs)]
         await bus.publish([Outgoing(topic, "", body, partition=n) for n in untouched for body in first])
     await check_log(bus, context)
     if not epoch.is_begun:
@@ -47,10 +48,11 @@ async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
     return epoch
 
 
-async def _first_records(store: Store, epoch: Epoch) -> list[Genesis | Marker]:
-    """Return what every partition of an epoch begins with."""
-    deployed = [row.runs async for row in store.scan(Deployment, log=epoch.log)]
-    return [Genesis(epoch.log, epoch.number), *(Marker(run, "on") for runs in deployed for run in runs)]
+async def _first_records(store: Store, epochs: tuple[Epoch, ...]) -> list[Genesis | Marker]:
+    """Return what every partition of the newest epoch begins with."""
+    # T0 is through with the one before: it has met every marker in it.
+    runs = await switched_on(store, epochs[-2]) if len(epochs) > 1 else ()
+    return [Genesis(epochs[-1].log, epochs[-1].number), *(Marker(run, "on") for run in runs)]
 
 
 async def _is_untouched(bus: Bus, topic: str, partition: int) -> bool:
