@@ -182,7 +182,10 @@ def _tell_tenth(mesh: LiveMesh, done: float, seen: dict[str, dict[float, float]]
 
 
 def _buckets(mesh: LiveMesh, tier: str) -> dict[float, float]:
-    """Return a tier's cumulative latencies from arrival, by the upper bound of each bucket."""
+    """Return a tier's cumulative latencies from arrival, by the upper bound of each bucket.
+
+    They are added up over channels: the job has one, and so each record counts once.
+    """
     found: dict[float, float] = {}
     for service in mesh.of(tier):
         for line in service.get("/metrics")[1].splitlines():

@@ -194,15 +194,18 @@ def test_every_id_that_is_told_can_be_traced(store):
 def test_journal_entries_are_traced_with_what_they_cover(store):
     with opened(store.folder) as rows:
         ids = [row[0].hex() for row in rows.execute("SELECT id FROM journal")]
-    seen, lines = set(), 0
+    seen, lines, spent_s = set(), 0, {}
     for id_ in ids:
         entry = store.told("trace", f"journal:{id_}")
         seen.add((entry["tier"], entry["channel"], entry["instance"]))
         lines += len(entry["lines"])
         assert entry["run"] == store.numbers["run"]
         assert entry["unit"] is None or entry["config"].startswith("config:")
+        spent_s[entry["tier"]] = spent_s.get(entry["tier"], 0) + (entry["cpu_s"] if entry["channel"] else 0)
     assert lines >= store.numbers["journal"] > 0
     assert {tier for tier, _, _ in seen} >= {"t0", "t1", "t2", "t3"}
+    # Nothing reacts in these jobs: T3 has no unit of a channel.
+    assert [spent_s[tier] > 0 for tier in ("t0", "t1", "t2", "t3")] == [True, True, True, False]
     assert ("t2", "two/partners", "summary") in seen
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
+from collections.abc import Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 from skymesh.bus.bus import Outgoing
@@ -24,6 +25,7 @@ from skymesh.runtime.execute import InProcessExecutor
 from skymesh.runtime.live import LiveMesh, context_of, live_mesh, make_mesh, mesh_topics
 from skymesh.runtime.live_log import begin_log
 from skymesh.runtime.loop import TierLoop
+from skymesh.runtime.meter import UNMEASURED, Meter
 from skymesh.runtime.stored_jobs import StoredJobs
 from skymesh.runtime.topics import survey_record
 from skymesh.sqlite_file import SqliteFile
@@ -45,6 +47,7 @@ from support.cassandra_store import run_statements
 
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver.file", "provenance")
 SURVEY = survey_record("ztf")
+NO_METERS: Mapping[str, Meter] = {}
 
 
 class Loops:
@@ -78,14 +81,14 @@ class Loops:
     async def undeploy(self, name):
         return await undeploy(self.mesh, name)
 
-    async def work(self, *, tiers=TIERS, steps=None, batch_records=4, partitions=None):
+    async def work(self, *, tiers=TIERS, steps=None, batch_records=4, partitions=None, meters=NO_METERS):
         """Let tiers work until nothing is left to read, or for some rounds of one batch each.
 
-        In all partitions, or in some.
+        In all partitions, or in some; measured by the meter of each tier, where there is one.
         """
         async with AsyncExitStack() as opened:
             loops = [
-                await self._loop(opened, tier, number, batch_records)
+                await self._loop(opened, tier, number, batch_records, meters.get(tier.name, UNMEASURED))
                 for tier in self._tiers()
                 if tier.name in tiers
                 for number in (self._partitions(tier) if partitions is None else partitions)
@@ -115,7 +118,7 @@ class Loops:
             T3(context), Deliver(context, Door("file", "file")), Provenance(),
         )  # fmt: skip
 
-    async def _loop(self, opened, tier, number, batch_records):
+    async def _loop(self, opened, tier, number, batch_records, meter):
         context = self.mesh.context
         topic = context.topic(SURVEY if isinstance(tier, Ingest) else tier.reads)
         taken = self.mesh.bus.open(context.group(tier.name), topic, number)
@@ -123,6 +126,7 @@ class Loops:
         return TierLoop(
             partition, self.mesh.store, tier, context, self._jobs,
             outlets=self._outlets, batch_records=500 if isinstance(tier, Provenance) else batch_records,
+            meter=meter,
         )  # fmt: skip
 
     async def audit(self, run, *, is_final=True):

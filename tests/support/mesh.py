@@ -144,7 +144,7 @@ def _timeless(document):
     if isinstance(document, JournalEntry):
         lines = tuple(change(line, seconds=0.0, cpu_s=0.0, is_memoised=False) for line in document.lines)
         counts = {key: count for key, count in document.counts.items() if key != "memoised"}
-        return change(document, seconds=0.0, started_utc="", counts=counts, lines=lines)
+        return change(document, seconds=0.0, cpu_s=0.0, started_utc="", counts=counts, lines=lines)
     return document
 
 

@@ -279,7 +279,7 @@ def test_how_late_a_message_is_counts_from_when_it_came_into_the_stream():
     registry = CollectorRegistry()
     meter = BatchMeter(MeshMetrics("ingest", registry))
     meter.batch(Slice(7, 8, (received,)), batch, tier.process(batch, Found()), [])
-    name, labels = "skymesh_latency_from_arrival_seconds", {"tier": "ingest"}
+    name, labels = "skymesh_latency_from_arrival_seconds", {"tier": "ingest", "channel": ""}
     assert registry.get_sample_value(f"{name}_count", labels) == 1
     assert 4 <= registry.get_sample_value(f"{name}_sum", labels) < 60
     # Nobody has looked yet when its alerts were observed.

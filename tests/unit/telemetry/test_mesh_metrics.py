@@ -20,6 +20,7 @@ from skymesh.telemetry.metric import BatchHistogram, Metric
 from skymesh.telemetry.metrics import METRICS, REPLAYED_AFTER_S
 
 RUN = bytes(16)
+NO_CHANNELS: frozenset[str] = frozenset()
 NOW_S = 1_790_000_000.0
 NOW_MJD_TAI = 40_587 + (NOW_S + 37) / 86_400
 OF_JOURNAL = (
@@ -36,7 +37,6 @@ lines = st.builds(
     st.just(()),
     st.sampled_from(("ok", "missing", "failed", "accepted", "rejected", "reached")),
     is_memoised=st.booleans(),
-    cpu_s=st.floats(0, 60),
 )
 
 
@@ -46,11 +46,11 @@ def unit_entries(draw, journalist):
     channel = draw(st.sampled_from(("job/a", "job/b")))
     unit = draw(st.sampled_from(("FastDecliner", "RiseDecline")))
     told = draw(st.lists(lines, max_size=12))
-    seconds = draw(st.floats(0, 60))
+    seconds, cpu_s = draw(st.floats(0, 60)), draw(st.floats(0, 60))
     if draw(st.booleans()):
         ref = UnitRef(unit, "1", RUN, RUN)
-        return journalist.entry(channel, "a name of the job", ref, told, "", seconds)
-    return journalist.entry(channel, unit, None, told, "", seconds)
+        return journalist.entry(channel, "a name of the job", ref, told, "", seconds, cpu_s=cpu_s)
+    return journalist.entry(channel, unit, None, told, "", seconds, cpu_s=cpu_s)
 
 
 @st.composite
@@ -143,21 +143,27 @@ def test_seconds_of_units_are_those_of_the_journal(entries):
     MeshMetrics("t2", registry).journaled(entries)
     total = sum(samples(registry, "skymesh_unit_seconds_total").values())
     assert total == pytest.approx(sum(entry.seconds for entry in entries if entry.channel))
-    cpu_s = sum(samples(registry, "skymesh_unit_cpu_seconds_total").values())
-    assert cpu_s == pytest.approx(
-        sum(line.cpu_s for entry in entries if entry.channel for line in entry.lines)
-    )
+    cpu_s: Counter[tuple[str, str]] = Counter()
+    for entry in entries:
+        if entry.channel:
+            cpu_s[entry.tier, entry.ref.unit if entry.ref else entry.instance] += entry.cpu_s
+    expected = {
+        series("skymesh_unit_cpu_seconds_total", tier=tier, unit=unit): seconds
+        for (tier, unit), seconds in cpu_s.items()
+        if seconds
+    }
+    assert samples(registry, "skymesh_unit_cpu_seconds_total") == pytest.approx(expected)
 
 
-@given(st.lists(st.lists(st.floats(0, 10), max_size=20), max_size=5))
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.floats(0, 10), max_size=20)), max_size=5))
 def test_a_histogram_of_batches_is_the_histogram_of_their_values(batches):
     registry, bounds = CollectorRegistry(), (0.5, 1.0, 5.0)
-    ours = BatchHistogram(Metric("ours_seconds", "histogram", ("tier",), "x", bounds), ("t0",), registry)
-    theirs = Histogram("theirs_seconds", "x", ("tier",), buckets=bounds, registry=registry).labels("t0")
-    for batch in batches:
-        ours.observe(np.array(batch))
+    ours = BatchHistogram(Metric("ours_seconds", "histogram", ("channel",), "x", bounds), registry)
+    theirs = Histogram("theirs_seconds", "x", ("channel",), buckets=bounds, registry=registry)
+    for channel, batch in batches:
+        ours.observe((channel,), np.array(batch))
         for value in batch:
-            theirs.observe(value)
+            theirs.labels(channel).observe(value)
     names = ("ours_seconds", "theirs_seconds")
     told = [
         {key[1:]: value for key, value in samples(registry, f"{name}_bucket", f"{name}_count").items()}
@@ -220,8 +226,8 @@ def test_a_step_that_raises_has_no_time(registry, metrics):
 
 def test_latency_is_from_the_exposure_and_from_the_arrival(registry, metrics):
     minute_ago = NOW_MJD_TAI - 60 / 86_400
-    metrics.delayed([int(NOW_S * 1000) - 4000, 0], [minute_ago, minute_ago], now_s=NOW_S)
-    of_t2 = {"tier": "t2"}
+    metrics.delayed([int(NOW_S * 1000) - 4000, 0], [minute_ago, minute_ago], [NO_CHANNELS] * 2, now_s=NOW_S)
+    of_t2 = {"tier": "t2", "channel": ""}
     assert registry.get_sample_value("skymesh_latency_from_arrival_seconds_count", of_t2) == 1
     assert registry.get_sample_value("skymesh_latency_from_arrival_seconds_sum", of_t2) == pytest.approx(4)
     assert registry.get_sample_value("skymesh_latency_from_observation_seconds_count", of_t2) == 2
@@ -231,11 +237,28 @@ def test_latency_is_from_the_exposure_and_from_the_arrival(registry, metrics):
 
 def test_replays_are_counted_apart_and_the_future_is_no_latency(registry, metrics):
     old = NOW_MJD_TAI - REPLAYED_AFTER_S / 86_400 - 1
-    metrics.delayed([], [old, old, NOW_MJD_TAI + 1, 0], now_s=NOW_S)
-    of_t2 = {"tier": "t2"}
-    assert registry.get_sample_value("skymesh_replayed_records_total", of_t2) == 2
+    metrics.delayed([0] * 4, [old, old, NOW_MJD_TAI + 1, 0], [NO_CHANNELS] * 4, now_s=NOW_S)
+    assert registry.get_sample_value("skymesh_replayed_records_total", {"tier": "t2"}) == 2
+    of_t2 = {"tier": "t2", "channel": ""}
     assert registry.get_sample_value("skymesh_latency_from_observation_seconds_count", of_t2) == 1
     assert registry.get_sample_value("skymesh_latency_from_observation_seconds_sum", of_t2) == 0
+
+
+def test_latency_counts_once_for_every_channel_and_a_replay_once_for_all(registry, metrics):
+    ages_s, old = (10, 20, 40, 80), REPLAYED_AFTER_S + 1
+    for_channels = [frozenset(names) for names in ("ab", "b", "", "ab", "ab")]
+    metrics.delayed(
+        [*(int((NOW_S - age) * 1000) for age in ages_s), 0],
+        [NOW_MJD_TAI - age / 86_400 for age in (*ages_s, old)],
+        for_channels,
+        now_s=NOW_S,
+    )
+    for name in ("skymesh_latency_from_arrival_seconds", "skymesh_latency_from_observation_seconds"):
+        counts = {dict(key[1:])["channel"]: n for key, n in samples(registry, f"{name}_count").items()}
+        sums_s = {dict(key[1:])["channel"]: total for key, total in samples(registry, f"{name}_sum").items()}
+        assert counts == {"a": 2, "b": 3, "": 1}
+        assert sums_s == pytest.approx({"a": 90, "b": 110, "": 40}, abs=1e-3)
+    assert registry.get_sample_value("skymesh_replayed_records_total", {"tier": "t2"}) == 1
 
 
 def test_lag_is_told_by_whoever_has_the_partition_and_expiry_while_there_is_any(registry, metrics):

@@ -98,7 +98,8 @@ async def write_products(
         lines = [Line(summary.name, "", (product.name,), "ok") for product in products]
         journalist = Journalist(run.id, "t3", 0, 0, 0)
         ref = summary.summary.ref
-        entry = journalist.entry("", summary.name, ref, lines, watch.started_utc, watch.seconds())
+        seconds, cpu_s = watch.seconds(), watch.cpu_s()
+        entry = journalist.entry("", summary.name, ref, lines, watch.started_utc, seconds, cpu_s=cpu_s)
         await store.write([*products, entry])
         made += [product.name for product in products]
     return tuple(made)

@@ -230,6 +230,7 @@ async def _journal(store: Store, id_: Digest, sight: Sight) -> dict[str, Any] | 
         "code": None if entry.ref is None else entry.ref.code.hex(),
         "started_utc": entry.started_utc,
         "seconds": entry.seconds,
+        "cpu_s": entry.cpu_s,
         "counts": count_lines(lines),
         "lines": [
             {

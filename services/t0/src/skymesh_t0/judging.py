@@ -83,8 +83,9 @@ class Judging:
                     kept[index].append(channel.name)
             lines = [_line(one.alert, decision) for one, decision in zip(judged, final, strict=True)]
             ref = channel.filter.ref
+            seconds, cpu_s = watch.seconds(), watch.cpu_s()
             journal.append(
-                journalist.entry(channel.name, "filter", ref, lines, watch.started_utc, watch.seconds())
+                journalist.entry(channel.name, "filter", ref, lines, watch.started_utc, seconds, cpu_s=cpu_s)
             )
         places = [one.row.position for one in judged]
         self.kept.update({place: tuple(names) for place, names in zip(places, kept, strict=True) if names})

@@ -30,6 +30,9 @@ REACHED, HELD, FAILED = "reached", "held", "failed"
 _Channel = tuple[Digest, str]
 """Run and channel."""
 
+_Spent = dict[_Channel, tuple[float, float]]
+"""What combining took for each channel: seconds, and CPU time in seconds."""
+
 
 class _NewState(NamedTuple):
     """A state that channels of some runs reached first at one alert."""
@@ -83,7 +86,7 @@ class T1(Tier[Accepted]):
         left = links_left(batch.records, found.links)
         linker = Linker(reached_before(batch.records, found.links))
         watch = Stopwatch()
-        spent: dict[_Channel, float] = {}
+        spent: _Spent = {}
         lines: dict[_Channel, list[Line]] = {}
         links, states, records = [], [], []
         for record in batch.records:
@@ -111,7 +114,7 @@ class T1(Tier[Accepted]):
         )
 
     def _combine(
-        self, record: Accepted, found: Found, left: dict[Place, StateLink], spent: dict[_Channel, float]
+        self, record: Accepted, found: Found, left: dict[Place, StateLink], spent: _Spent
     ) -> dict[_Channel, Combination]:
         """Run the combiner of each channel; channels that see the same through equal units share one run.
 
@@ -128,7 +131,8 @@ class T1(Tier[Accepted]):
             if sight not in shared:
                 watch = Stopwatch()
                 shared[sight] = combine(channel, record.stock, points)
-                spent[place] = spent.get(place, 0.0) + watch.seconds()
+                seconds, cpu_s = spent.get(place, (0.0, 0.0))
+                spent[place] = (seconds + watch.seconds(), cpu_s + watch.cpu_s())
             made, link = shared[sight], left.get((run, record.stock, record.position))
             if made.is_late and link is not None and link.states.get(name):
                 made = as_linked(link, name, points, found.states)
@@ -141,18 +145,18 @@ class T1(Tier[Accepted]):
         found: Found,
         lines: dict[_Channel, list[Line]],
         watch: Stopwatch,
-        spent: dict[_Channel, float],
+        spent: _Spent,
     ) -> tuple[JournalEntry, ...]:
         told = {run: _told(found.jobs[run], lines, spent) for run in _runs(batch)}
         place = (self.name, batch.partition, batch.first, batch.end)
         return batch_journal(self._context.owner, place, watch, {"records": len(batch.records)}, told)
 
 
-def _told(job: Deployed, lines: dict[_Channel, list[Line]], spent: dict[_Channel, float]) -> Iterator[Told]:
+def _told(job: Deployed, lines: dict[_Channel, list[Line]], spent: _Spent) -> Iterator[Told]:
     for channel in job.plan.channels:
         place = (job.run, channel.name)
-        own, seconds = lines.get(place, []), spent.get(place, 0.0)
-        yield Told(channel.name, "combine", channel.combiner.ref, own, seconds)
+        own = lines.get(place, [])
+        yield Told(channel.name, "combine", channel.combiner.ref, own, *spent.get(place, (0.0, 0.0)))
 
 
 def _runs(batch: Batch[Accepted]) -> tuple[Digest, ...]:

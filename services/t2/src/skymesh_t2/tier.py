@@ -147,8 +147,7 @@ class T2(Tier[Reached]):
         for channel in job.plan.channels:
             for instance in filter(self._pool.runs, channel.instances):
                 own = lines.get((job.run, channel.name, instance.name), [])
-                seconds = sum(line.seconds for line in own)
-                yield Told(channel.name, instance.name, instance.ref, own, seconds)
+                yield Told.line_by_line(channel.name, instance.name, instance.ref, own)
 
 
 def _runs(batch: Batch[Reached]) -> tuple[Digest, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from skymesh.errors import MissingInputError
 from skymesh.jobs.reactions import ReactionPlan
@@ -69,11 +71,18 @@ class Reacting:
         for site in sites:
             for reaction in site.channel.reactions:
                 told = self.lines.setdefault((site.run, site.channel.name, reaction.name), [])
-                if site.meets(reaction, self.found):
-                    told += [self._decide(site, reaction, target) for target in reaction.outlets]
-                else:
-                    told.append(_line(site, UNMET))
+                told += self._react(site, reaction)
             self.memory.note(site)
+
+    def _react(self, site: Site, reaction: ReactionPlan) -> Iterator[Line]:
+        """Decide one reaction for each outlet; what its condition takes is told with the first."""
+        watch = Stopwatch()
+        if not site.meets(reaction, self.found):
+            yield _timed(_line(site, UNMET), watch)
+            return
+        for target in reaction.outlets:
+            yield _timed(self._decide(site, reaction, target), watch)
+            watch = Stopwatch()
 
     def _decide(self, site: Site, reaction: ReactionPlan, target: str) -> Line:
         subject = site.stock if reaction.once == "stock" else site.state
@@ -88,24 +97,22 @@ class Reacting:
         return self._fire(site, reaction, target, id_)
 
     def _fire(self, site: Site, reaction: ReactionPlan, target: str, id_: Digest) -> Line:
-        watch = Stopwatch()
         last = self._last(site, reaction, target)
         material = ReactionMaterial(site, reaction, id_, self.found, self.memory, last)
         reason = material.missing()
         if reason:
             return _line(site, MISSING, reason)
         letters, problem = guarded(functools.partial(_letters, reaction, material), reaction.unit.deadline_s)
-        seconds = watch.seconds()
         if letters is None:
-            return _line(site, FAILED, problem, seconds=seconds)
+            return _line(site, FAILED, problem)
         if isinstance(letters, _Missed):
-            return _line(site, MISSING, letters.reason, seconds=seconds)
+            return _line(site, MISSING, letters.reason)
         if not letters:
-            return _line(site, SILENT, "nothing to tell", seconds=seconds)
+            return _line(site, SILENT, "nothing to tell")
         intent = self._intent(site, reaction, target, id_, material, letters)
         self._known[site.run, id_] = intent
         self._take(intent)
-        return _line(site, FIRED, output=id_, seconds=seconds)
+        return _line(site, FIRED, output=id_)
 
     def _take(self, intent: Intent) -> None:
         self.intents.append(intent)
@@ -185,13 +192,11 @@ def _letters(reaction: ReactionPlan, material: ReactionMaterial) -> tuple[Letter
 
 
 def _line(
-    site: Site,
-    outcome: str,
-    reason: str = "",
-    *,
-    output: Digest | None = None,
-    is_memoised: bool = False,
-    seconds: float = 0.0,
+    site: Site, outcome: str, reason: str = "", *, output: Digest | None = None, is_memoised: bool = False
 ) -> Line:
     ids = () if output is None else (text_id("reaction", output),)
-    return Line(text_id("state", site.state), site.stock, ids, outcome, reason, is_memoised, seconds)
+    return Line(text_id("state", site.state), site.stock, ids, outcome, reason, is_memoised)
+
+
+def _timed(line: Line, watch: Stopwatch) -> Line:
+    return msgspec.structs.replace(line, seconds=watch.seconds(), cpu_s=watch.cpu_s())

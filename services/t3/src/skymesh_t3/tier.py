@@ -85,8 +85,7 @@ def _told(
         yield Told(channel.name, VIEW, None, viewed.get((job.run, channel.name), []), watch.seconds())
         for reaction in channel.reactions:
             own = reacting.lines.get((job.run, channel.name, reaction.name), [])
-            seconds = sum(line.seconds for line in own)
-            yield Told(channel.name, reaction.name, reaction.ref, own, seconds)
+            yield Told.line_by_line(channel.name, reaction.name, reaction.ref, own)
 
 
 def _runs(batch: Batch[Completed]) -> tuple[Digest, ...]:

@@ -155,7 +155,8 @@ class Line(msgspec.Struct, frozen=True, array_like=True):
     is_memoised
         The result was remembered, not computed.
     seconds, cpu_s
-        How long the unit ran for it, and the CPU time that it took, in seconds, where it was timed alone.
+        How long the unit ran for it, and the CPU time that it took, in seconds, where it was timed alone: a
+        reaction with its condition.
     """
 
     subject: str
@@ -192,6 +193,9 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
         One line for each execution.
     source
         The topic that was read, by a tier that reads several; empty for others.
+    cpu_s
+        CPU time of the unit over the range, in seconds; what channels share is told for the first of them. 0
+        where no unit ran, but for the batch itself: there it is that of the thread that decided.
     """
 
     id: Digest
@@ -208,6 +212,7 @@ class JournalEntry(msgspec.Struct, frozen=True, array_like=True):
     counts: dict[str, int]
     lines: tuple[Line, ...]
     source: str = ""
+    cpu_s: float = 0.0
 
     @property
     def service(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -45,6 +47,11 @@ class Accepted(msgspec.Struct, frozen=True, array_like=True):
     alert: Digest
     channels: dict[Digest, tuple[str, ...]]
     times: Times
+
+    @property
+    def channel_names(self) -> frozenset[str]:
+        """The channels that it is for, in whichever run."""
+        return _names(self.channels.values())
 
 
 class ReachedState(msgspec.Struct, frozen=True, array_like=True):
@@ -115,6 +122,11 @@ class Reached(msgspec.Struct, frozen=True, array_like=True):
     times: Times
     slip: Slip = {}
 
+    @property
+    def channel_names(self) -> frozenset[str]:
+        """The channels that it is for, in whichever run."""
+        return _names(names for state in self.states for names in state.channels.values())
+
 
 class Completed(msgspec.Struct, frozen=True, array_like=True):
     """Results of the states reached at a position: T2 → T3.
@@ -135,6 +147,11 @@ class Completed(msgspec.Struct, frozen=True, array_like=True):
     results: dict[Digest, dict[str, dict[Digest, dict[str, SettledResult]]]]
     times: Times
 
+    @property
+    def channel_names(self) -> frozenset[str]:
+        """The channels that it is for, in whichever run."""
+        return _names(self.results.values())
+
 
 class Intended(msgspec.Struct, frozen=True, array_like=True):
     """Something is to be told: T3 → deliverers. What it is stands in the store, as messages may be large.
@@ -154,3 +171,7 @@ class Intended(msgspec.Struct, frozen=True, array_like=True):
     run: Digest
     reaction: Digest
     target: str
+
+
+def _names(of_runs: Iterable[Iterable[str]]) -> frozenset[str]:
+    return frozenset(chain.from_iterable(of_runs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,17 +19,36 @@ DEAD = "dead"
 
 _NO_COUNTS: Mapping[str, int] = {}
 
+CpuClock = Callable[[], float]
+
 
 class Stopwatch:
-    """Wall time since it was made, and the time of day when that was."""
+    """Wall time and CPU time since it was made, and the time of day when that was.
 
-    def __init__(self) -> None:
-        self.started_utc = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._start = time.perf_counter()
+    Parameters
+    ----------
+    cpu_clock
+        Tells the CPU time spent so far, in seconds: of this thread, where others are at something else.
+    """
+
+    def __init__(self, cpu_clock: CpuClock = time.thread_time) -> None:
+        self._start = datetime.now(UTC)
+        self._start_s = time.perf_counter()
+        self._cpu_clock = cpu_clock
+        self._start_cpu_s = cpu_clock()
+
+    @property
+    def started_utc(self) -> str:
+        """ISO 8601 time of the start."""
+        return self._start.isoformat(timespec="milliseconds")
 
     def seconds(self) -> float:
         """Return the seconds since the start."""
-        return time.perf_counter() - self._start
+        return time.perf_counter() - self._start_s
+
+    def cpu_s(self) -> float:
+        """Return the CPU time spent since the start, in seconds; by default in the thread that asks."""
+        return self._cpu_clock() - self._start_cpu_s
 
 
 class Told(NamedTuple):
@@ -40,6 +59,13 @@ class Told(NamedTuple):
     ref: UnitRef | None
     lines: Sequence[Line]
     seconds: float
+    cpu_s: float = 0.0
+
+    @classmethod
+    def line_by_line(cls, channel: str, instance: str, ref: UnitRef | None, lines: Sequence[Line]) -> Told:
+        """Return what a unit did whose executions were timed alone: it took what they took together."""
+        seconds, cpu_s = sum(line.seconds for line in lines), sum(line.cpu_s for line in lines)
+        return cls(channel, instance, ref, lines, seconds, cpu_s)
 
 
 class Journalist:
@@ -71,6 +97,7 @@ class Journalist:
         started_utc: str,
         seconds: float,
         further_counts: Mapping[str, int] = _NO_COUNTS,
+        cpu_s: float = 0.0,
     ) -> JournalEntry:
         """Return what one unit did for one channel over the batch, even if that was nothing."""
         run, tier = self._who
@@ -90,6 +117,7 @@ class Journalist:
             counts={**count_lines(told), **further_counts},
             lines=told,
             source=self._source,
+            cpu_s=cpu_s,
         )
 
     def batch(self, runs: Sequence[Digest], watch: Stopwatch, counts: Mapping[str, int]) -> JournalEntry:
@@ -98,7 +126,9 @@ class Journalist:
         Only these entries tile the whole input; those of a run's units stand where the run had something.
         """
         lines = [Line(text_id("run", run), "", (), RAN) for run in runs]
-        return self.entry("", BATCH, None, lines, watch.started_utc, watch.seconds(), counts)
+        return self.entry(
+            "", BATCH, None, lines, watch.started_utc, watch.seconds(), counts, cpu_s=watch.cpu_s()
+        )
 
     def burial(self, letter: DeadLetter, watch: Stopwatch) -> JournalEntry:
         """Return the entry of a batch that was one record, on which the tier failed."""
@@ -134,7 +164,13 @@ def batch_journal(
         journalist = Journalist(run, *place)
         entries += [
             journalist.entry(
-                unit.channel, unit.instance, unit.ref, unit.lines, watch.started_utc, unit.seconds
+                unit.channel,
+                unit.instance,
+                unit.ref,
+                unit.lines,
+                watch.started_utc,
+                unit.seconds,
+                cpu_s=unit.cpu_s,
             )
             for unit in units
         ]

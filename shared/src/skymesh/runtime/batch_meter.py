@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from skymesh.bus.bus import Outgoing, Slice
 from skymesh.model.alert import Alert
-from skymesh.model.records import Times
+from skymesh.model.records import Accepted, Times
 from skymesh.runtime.tier import Batch, Outcome
 from skymesh.telemetry.mesh_metrics import MeshMetrics
+
+_NO_CHANNELS: frozenset[str] = frozenset()
+
+
+class _Seen(NamedTuple):
+    """When the alert of a record arrived and was observed, and for which channels it goes on."""
+
+    times: Times
+    channels: frozenset[str]
 
 
 class BatchMeter:
@@ -41,8 +50,12 @@ class BatchMeter:
         )
         self._metrics.journaled(outcome.journal)
         self._metrics.buried(outcome.dead)
-        times = [] if batch is None else list(_times(batch))
-        self._metrics.delayed([t.arrived_ms for t in times], [t.observed_mjd_tai for t in times])
+        seen = [] if batch is None else list(_seen(batch, outcome))
+        self._metrics.delayed(
+            [one.times.arrived_ms for one in seen],
+            [one.times.observed_mjd_tai for one in seen],
+            [one.channels for one in seen],
+        )
 
 
 def _record_of(topic: str) -> str:
@@ -51,10 +64,15 @@ def _record_of(topic: str) -> str:
     return name[-2] if name[0] == "skymesh" else "messages"
 
 
-def _times(batch: Batch[Any]) -> Iterator[Times]:
-    """Yield when the alert of each record arrived and was observed, of those that say so."""
-    for record, time_ms in zip(batch.records, batch.times_ms, strict=True):
+def _seen(batch: Batch[Any], outcome: Outcome) -> Iterator[_Seen]:
+    """Yield what the records of a batch say of their times and channels, those that say when.
+
+    An alert is for no channel yet: those that keep it are what T0 publishes of it.
+    """
+    accepted = (one.value for one in outcome.records if isinstance(one.value, Accepted))
+    kept = {record.position.offset: record.channel_names for record in accepted}
+    for offset, time_ms, record in zip(batch.offsets, batch.times_ms, batch.records, strict=True):
         if isinstance(record, Alert):
-            yield Times(time_ms, record.trigger.mjd_tai)
+            yield _Seen(Times(time_ms, record.trigger.mjd_tai), kept.get(offset, _NO_CHANNELS))
         elif (times := getattr(record, "times", None)) is not None:
-            yield times
+            yield _Seen(times, getattr(record, "channel_names", _NO_CHANNELS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -13,10 +13,9 @@ import numpy as np
 from skymesh.errors import InvariantError, MissingInputError, TransientError, UnitTimeoutError
 from skymesh.model.execution import Outcome
 from skymesh.model.ids import Digest
+from skymesh.provenance.journal import CpuClock, Stopwatch
 from skymesh.runtime.guard import deadline, guarded, problem_of
 from skymesh.units.unit import Analyser, Result
-
-CpuClock = Callable[[], float]
 
 
 @dataclass(frozen=True)
@@ -126,28 +125,16 @@ def _execute_together(tasks: list[Task], cpu_clock: CpuClock) -> Iterator[Finish
 
     If it fails as a whole, each runs alone: one cannot spoil the rest.
     """
-    unit, took = tasks[0].unit, _Timer(cpu_clock)
+    unit, watch = tasks[0].unit, Stopwatch(cpu_clock)
     many, _ = guarded(
         lambda: list(unit.run_many([_arguments(task) for task in tasks])), unit.deadline_s * len(tasks)
     )
     if many is None or len(many) != len(tasks):
         yield from (execute(task, cpu_clock) for task in tasks)
         return
-    seconds, cpu_s = took()
+    seconds, cpu_s = watch.seconds(), watch.cpu_s()
     for task, made in zip(tasks, many, strict=True):
         yield _ended(task, made)._replace(seconds=seconds / len(tasks), cpu_s=cpu_s / len(tasks))
-
-
-class _Timer:
-    """Tells wall time and CPU time since it was made, in seconds."""
-
-    def __init__(self, cpu_clock: CpuClock) -> None:
-        self._clocks = (time.perf_counter, cpu_clock)
-        self._start = (time.perf_counter(), cpu_clock())
-
-    def __call__(self) -> tuple[float, float]:
-        wall, cpu = self._clocks
-        return (wall() - self._start[0], cpu() - self._start[1])
 
 
 def execute(task: Task, cpu_clock: CpuClock = time.thread_time) -> Finished:
@@ -158,7 +145,7 @@ def execute(task: Task, cpu_clock: CpuClock = time.thread_time) -> Finished:
     TransientError, InvariantError
         As the unit raises them.
     """
-    took = _Timer(cpu_clock)
+    watch = Stopwatch(cpu_clock)
     try:
         with deadline(task.unit.deadline_s):
             made = task.unit.run(**_arguments(task))  # type: ignore[attr-defined]  # the plan checked its hints
@@ -166,7 +153,7 @@ def execute(task: Task, cpu_clock: CpuClock = time.thread_time) -> Finished:
         raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them
         made = error
-    seconds, cpu_s = took()
+    seconds, cpu_s = watch.seconds(), watch.cpu_s()
     return _ended(task, made)._replace(seconds=seconds, cpu_s=cpu_s)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from prometheus_client import Counter
@@ -40,10 +40,10 @@ class MeshMetrics:
 
     The loop calls, for each batch: `timed` around every step; then, once the batch is committed and so
     counted once whatever crashed before, `committed`, `journaled` with the outcome's journal, `buried`
-    with its dead letters and `delayed` with the times that its records carry. A batch that is tried again
-    calls `retried`; the group calls `assigned` and `released`; whoever looks at offsets calls `lagging`,
-    the deliverer `held`. A batch costs tens of microseconds, however
-    many records it has.
+    with its dead letters and `delayed` with the times and channels that its records carry. A batch that is
+    tried again calls `retried`; the group calls `assigned` and `released`; whoever looks at offsets calls
+    `lagging`, the deliverer `held`. A batch costs tens of microseconds for each of its channels, and about
+    one for each of its records.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ class MeshMetrics:
         self._memoised = Counters(metrics.MEMOISED.counter(registry))
         self._unit_seconds = Counters(metrics.UNIT_SECONDS.counter(registry))
         self._unit_cpu_seconds = Counters(metrics.UNIT_CPU_SECONDS.counter(registry))
-        self._from_observation = BatchHistogram(metrics.FROM_OBSERVATION, (tier,), registry)
-        self._from_arrival = BatchHistogram(metrics.FROM_ARRIVAL, (tier,), registry)
+        self._from_observation = BatchHistogram(metrics.FROM_OBSERVATION, registry)
+        self._from_arrival = BatchHistogram(metrics.FROM_ARRIVAL, registry)
         self._replayed = metrics.REPLAYED.counter(registry).labels(tier)
         self._lag = metrics.LAG.gauge(registry)
         self._expiry = metrics.EXPIRY.gauge(registry)
@@ -125,8 +125,8 @@ class MeshMetrics:
             else:
                 self._executions[*who, word].inc(number)
         self._unit_seconds[who].inc(entry.seconds)
-        if cpu_s := sum(line.cpu_s for line in entry.lines):
-            self._unit_cpu_seconds[entry.tier, who[2]].inc(cpu_s)
+        if entry.cpu_s:
+            self._unit_cpu_seconds[entry.tier, who[2]].inc(entry.cpu_s)
 
     def _count_alerts(self, entry: JournalEntry) -> None:
         """Count what a tier did for the log; what it says for each run again would count several times."""
@@ -145,9 +145,14 @@ class MeshMetrics:
             self._dead_letters[self._tier, letter.code].inc()
 
     def delayed(
-        self, arrived_ms: Sequence[int], observed_mjd_tai: Sequence[float], *, now_s: float | None = None
+        self,
+        arrived_ms: Sequence[int],
+        observed_mjd_tai: Sequence[float],
+        channels: Sequence[frozenset[str]],
+        *,
+        now_s: float | None = None,
     ) -> None:
-        """Take the latency of a batch.
+        """Take the latency of a batch, of each record once for every channel that it is for.
 
         A time of 0 is unknown and left out. One that lies ahead of the clock counts as no latency.
 
@@ -157,18 +162,24 @@ class MeshMetrics:
             When each record's alert entered the log: Unix time, ms UTC.
         observed_mjd_tai
             When its triggering point was observed: MJD (TAI).
+        channels
+            Names of the channels that it is for; one for none counts under the empty name.
         now_s
             Unix time, s UTC; None for now.
         """
         now = time.time() if now_s is None else now_s
         arrived = np.asarray(arrived_ms, dtype=np.float64)
-        self._from_arrival.observe(np.maximum(now - arrived[arrived > 0] / 1000, 0))
+        waited_s = np.maximum(now - arrived / 1000, 0)
         observed = np.asarray(observed_mjd_tai, dtype=np.float64)
         now_mjd_tai = _UNIX_EPOCH_MJD + (now + _TAI_MINUS_UTC_S) / 86_400
-        age_s = (now_mjd_tai - observed[observed > 0]) * 86_400
-        is_live = age_s <= REPLAYED_AFTER_S
-        self._from_observation.observe(np.maximum(age_s[is_live], 0))
-        self._replayed.inc(len(age_s) - int(is_live.sum()))
+        age_s = np.maximum((now_mjd_tai - observed) * 86_400, 0)
+        is_old = age_s > REPLAYED_AFTER_S
+        has_come, is_live = arrived > 0, (observed > 0) & ~is_old
+        self._replayed.inc(int(((observed > 0) & is_old).sum()))
+        for channel, records in _by_channel(channels).items():
+            who = (self._tier, channel)
+            self._from_arrival.observe(who, waited_s[records[has_come[records]]])
+            self._from_observation.observe(who, age_s[records[is_live[records]]])
 
     def lagging(self, tier: str, partition: str, records: int, *, expires_in_s: float | None) -> None:
         """Say how far a partition is behind.
@@ -213,3 +224,16 @@ def _with_codes(counter: Counter, tier: str, root: type[MeshError]) -> Counters:
     for kind in (root, *root.__subclasses__()):
         children[tier, kind.code].inc(0)
     return children
+
+
+def _by_channel(channels: Sequence[frozenset[str]]) -> dict[str, np.ndarray[Any, np.dtype[np.intp]]]:
+    """Return the indices of the records of each channel."""
+    # Most records of a batch are for the same few channels: so it is each set of them that is taken apart.
+    alike: dict[frozenset[str], list[int]] = {}
+    for index, names in enumerate(channels):
+        alike.setdefault(names, []).append(index)
+    found: dict[str, list[int]] = {}
+    for names, records in alike.items():
+        for name in names or ("",):
+            found.setdefault(name, []).extend(records)
+    return {name: np.array(records, dtype=np.intp) for name, records in found.items()}

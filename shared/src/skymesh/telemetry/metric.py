@@ -80,28 +80,26 @@ class BatchHistogram(Collector):
     ----------
     metric
         What it is.
-    labels
-        Values of its labels.
     registry
         Where it is exposed.
     """
 
-    def __init__(self, metric: Metric, labels: tuple[str, ...], registry: CollectorRegistry) -> None:
+    def __init__(self, metric: Metric, registry: CollectorRegistry) -> None:
         self._metric = metric
-        self._labels = labels
         self._bounds = np.array(metric.buckets)
-        self._counts = np.zeros(len(metric.buckets) + 1, dtype=np.int64)
-        self._sum = 0.0
+        self._told: dict[tuple[str, ...], tuple[np.ndarray[Any, np.dtype[np.int64]], float]] = {}
         self._lock = Lock()
         registry.register(self)
 
-    def observe(self, values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
-        """Count values, none of them NaN, in the unit of the metric's name."""
+    def observe(self, labels: tuple[str, ...], values: np.ndarray[Any, np.dtype[np.float64]]) -> None:
+        """Count values, none of them NaN, in the unit of the metric's name, under values of its labels."""
         # A bound belongs to its bucket: le means less or equal.
-        counts = np.bincount(np.searchsorted(self._bounds, values), minlength=len(self._counts))
+        counts = np.bincount(np.searchsorted(self._bounds, values), minlength=len(self._bounds) + 1)
+        total = float(values.sum())
         with self._lock:
-            self._counts += counts
-            self._sum += float(values.sum())
+            if labels in self._told:
+                counts, total = counts + self._told[labels][0], total + self._told[labels][1]
+            self._told[labels] = counts, total
 
     def describe(self) -> Iterator[HistogramMetricFamily]:
         """Yield the family without values: what the registry asks when it is registered."""
@@ -110,8 +108,9 @@ class BatchHistogram(Collector):
     def collect(self) -> Iterator[HistogramMetricFamily]:
         """Yield the family with its values."""
         with self._lock:
-            totals, total = np.cumsum(self._counts).tolist(), self._sum
+            told = dict(self._told)
         bounds = [*(str(float(bound)) for bound in self._metric.buckets), "+Inf"]
         for family in self.describe():
-            family.add_metric(self._labels, list(zip(bounds, totals, strict=True)), total)
+            for labels, (counts, total) in told.items():
+                family.add_metric(labels, list(zip(bounds, np.cumsum(counts).tolist(), strict=True)), total)
             yield family

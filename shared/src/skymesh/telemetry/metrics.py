@@ -83,16 +83,17 @@ UNIT_CPU_SECONDS = Metric(
 FROM_OBSERVATION = Metric(
     "skymesh_latency_from_observation_seconds",
     "histogram",
-    ("tier",),
-    "Time from the exposure of the alert's own point until the tier has committed; replays left out.",
+    ("tier", "channel"),
+    "Time from the exposure of the alert's own point until the tier has committed, once for every channel "
+    "that the record is for (empty: none, or not known yet); replays left out.",
     _OBSERVATION_BUCKETS,
 )
 FROM_ARRIVAL = Metric(
     "skymesh_latency_from_arrival_seconds",
     "histogram",
-    ("tier",),
-    "Time from the alert's arrival in the log (ingest: its packet's in the survey's stream) until the tier"
-    " has committed.",
+    ("tier", "channel"),
+    "Time from the alert's arrival in the log (ingest: its packet's in the survey's stream) until the tier "
+    "has committed, once for every channel that the record is for (empty: none, or not known yet).",
     _ARRIVAL_BUCKETS,
 )
 REPLAYED = Metric(
