@@ -58,7 +58,7 @@ async def refuse_ended(store: Store, context: Context, *, adds: bool) -> None:
     for epoch in await epochs_of(store, context.log):
         if context.run is None and epoch.number > context.epoch and (adds or epoch.is_begun):
             told = "has begun" if epoch.is_begun else "begins when all is through that came in before"
-            raise EpochEndedError(f"epoch {epoch.number} {told}: once more then", where=context.mesh)
+            raise EpochEndedError(f"epoch {epoch.number} {told}: try again then", where=context.mesh)
 
 
 @asynccontextmanager
