@@ -20,9 +20,9 @@ from skymesh.jobs.plan import plan_job
 from skymesh.model.deployment import Epoch
 from skymesh.model.ids import digest_of
 from skymesh.runtime.deploying import deploy, undeploy
-from skymesh.runtime.epochs import begun, epochs_of
+from skymesh.runtime.epochs import announce_epoch, begun, epochs_of
 from skymesh.runtime.execute import InProcessExecutor
-from skymesh.runtime.live import LiveMesh, context_of, live_mesh, make_mesh, mesh_topics
+from skymesh.runtime.live import LiveMesh, context_of, known_pools, live_mesh, make_mesh, mesh_topics
 from skymesh.runtime.live_log import begin_log
 from skymesh.runtime.loop import TierLoop
 from skymesh.runtime.meter import UNMEASURED, Meter
@@ -37,7 +37,7 @@ from skymesh_ingest.tier import Ingest
 from skymesh_local.audit import audit
 from skymesh_local.find import find_run
 from skymesh_local.mesh import OnServers
-from skymesh_local.renewing import announce, wait_for_tiers
+from skymesh_local.renewing import wait_for_tiers
 from skymesh_provenance.tier import Provenance
 from skymesh_t0.tier import T0
 from skymesh_t1.tier import T1
@@ -102,7 +102,7 @@ class Loops:
 
     async def renew(self, partitions=0):
         """Let the log go on in a new epoch, as `skymesh store new-epoch` does; nobody else is at work."""
-        epoch = await announce(self.mesh, partitions)
+        epoch = await announce_epoch(self.mesh.store, self.mesh.epochs, partitions)
         await wait_for_tiers(self.mesh, 0.0)
         await begin_in_file(self.mesh.store, self.mesh.bus, (*self.mesh.epochs, epoch))
         self.mesh = self.mesh._replace(epochs=begun(await epochs_of(self.mesh.store)))
@@ -147,7 +147,7 @@ async def begin_in_file(store, bus, epochs):
     """Make the topics of the newest of some epochs, and begin it."""
     context = context_of(epochs, "live")
     await store.write([epochs[-1]])
-    for topic in mesh_topics(context, ()):
+    for topic in mesh_topics(context, await known_pools(store, context.log)):
         await bus.create(topic.name, partitions=topic.partitions)
     await begin_log(store, bus, context)
 

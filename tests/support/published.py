@@ -9,7 +9,7 @@ from skymesh.model.alert import Alert, Arrival
 from skymesh.model.deployment import LogRecord
 from skymesh.model.execution import JournalEntry
 from skymesh.model.records import Accepted, Completed, Intended, Reached
-from skymesh.runtime.live import deployed_pools, live_mesh
+from skymesh.runtime.live import known_pools, live_mesh
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, states_of
 
@@ -41,7 +41,7 @@ async def repeated(url):
     """Return what stands more than once in a topic of the mesh, by kind of record."""
     found = {}
     async with live_mesh(url) as mesh:
-        pools = ["", *await deployed_pools(mesh.store, mesh.epoch.log)]
+        pools = ["", *await known_pools(mesh.store, mesh.epoch.log)]
         names = _NAMES | {states_of(pool): (Reached, _states_of) for pool in pools}
         for record, (kind, name_of) in names.items():
             topics = [topic for _, topic in mesh.context.topics(record)]

@@ -25,6 +25,7 @@ from skymesh.model.run import (
     letter_id,
     run_id,
 )
+from skymesh.runtime.epochs import refuse_ended
 from skymesh.runtime.expired import expiries_of, told_expiry
 from skymesh.runtime.topics import survey_record
 from skymesh.surveys import registry as surveys
@@ -103,6 +104,11 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
         The run.
     is_final
         Whether anything still in flight is a hole too.
+
+    Raises
+    ------
+    EpochEndedError
+        If the log went on in another epoch meanwhile.
     """
     found = Audit(run)
     store = mesh.store
@@ -133,6 +139,8 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
         found.holes += await _final_holes(mesh, run, journal, found.inflight)
     digest, results_digest = await run_digests(store, run.id)
     found.digest, found.results_digest = digest.hex(), results_digest.hex()
+    # What came in then lies in topics that were not looked at.
+    await refuse_ended(store, journal.context, adds=False)
     return found
 
 

@@ -44,8 +44,6 @@ class Journal:
         The run, and whose work the tiers did.
     completed
         tier and partition → offset of its input up to which it has committed: the cut.
-    places
-        tier → where its input lies.
     left
         tier and partition → records that it has not committed.
     entries
@@ -59,7 +57,6 @@ class Journal:
     run: Run
     context: Context
     completed: dict[Reader, int]
-    places: dict[str, list[Place]] = field(default_factory=dict)
     left: dict[Reader, int] = field(default_factory=dict)
     entries: list[JournalEntry] = field(default_factory=list)
     batches: list[JournalEntry] = field(default_factory=list)
@@ -133,21 +130,21 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
     """
     context = await mesh.context(run)
     readers = readers_of(job)
-    journal = Journal(run, context, {})
+    offsets: dict[tuple[str, Place], int] = {}
     for tier, record in reversed(readers.items()):
-        journal.places[tier] = await places_of(mesh.bus, context, record)
-        offsets = await committed(mesh.bus, context.group(tier), journal.places[tier])
-        journal.completed |= {(tier, place.number): offset for place, offset in offsets.items()}
-    behind = [((tier, place.number), place) for tier, there in journal.places.items() for place in there]
-    counts = await asyncio.gather(*(_left(mesh, place, journal.completed[who]) for who, place in behind))
-    journal.left = {who: count for (who, _), count in zip(behind, counts, strict=True)}
+        places = await places_of(mesh.bus, context, record)
+        done = await committed(mesh.bus, context.group(tier), places)
+        offsets |= {(tier, place): offset for place, offset in done.items()}
+    journal = Journal(run, context, {(tier, place.number): end for (tier, place), end in offsets.items()})
+    counts = await asyncio.gather(*(_left(mesh, place, end) for (_, place), end in offsets.items()))
+    journal.left = dict(zip(journal.completed, counts, strict=True))
     entries = {entry.id: entry for entry in await told_since(mesh, await sunk(mesh, context))}
     entries |= {entry.id: entry async for entry in mesh.store.scan(JournalEntry, run=run.id)}
     if context.owner != run.id:
         batches = mesh.store.scan(JournalEntry, run=context.owner, instance=BATCH)
         entries |= {entry.id: entry async for entry in batches}
     in_order = sorted(entries.values(), key=lambda entry: (entry.tier, entry.partition, entry.first))
-    _add_gone(journal, readers, in_order)
+    _add_ended(journal, readers, in_order)
     journal.markers = await _markers(mesh, journal)
     below = [entry for entry in in_order if _is_below(entry, journal.completed)]
     journal.entries = [entry for entry in below if entry.instance != BATCH and entry.run == run.id]
@@ -175,16 +172,13 @@ async def _left(mesh: Mesh, place: Place, offset: int) -> int:
     return sum([len(records) async for records in mesh.bus.iter_from(place.topic, place.partition, first)])
 
 
-def _add_gone(journal: Journal, readers: Iterable[str], entries: Iterable[JournalEntry]) -> None:
-    """Add partitions of ended epochs whose topics are gone: what the journal tells of them was completed."""
+def _add_ended(journal: Journal, readers: Iterable[str], entries: Iterable[JournalEntry]) -> None:
+    """Add the partitions of ended epochs: every tier was through with them, as far as the journal tells."""
     ended = range(journal.context.first_partition)
-    known = set(journal.completed)
     for entry in entries:
         who = (entry.tier, entry.partition)
-        is_gone = entry.tier in readers and entry.partition in ended and who not in known
-        if is_gone and entry.instance == BATCH:
+        if entry.instance == BATCH and entry.tier in readers and entry.partition in ended:
             journal.completed[who] = max(entry.end, journal.completed.get(who, 0))
-            journal.left[who] = 0
 
 
 async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]]:

@@ -19,7 +19,7 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.point import point_id
 from skymesh.model.position import Position
 from skymesh.model.retention import Expired
-from skymesh.runtime.places import Place
+from skymesh.runtime.places import Place, places_of_log
 from skymesh.runtime.references import resolved
 from skymesh.store.store import Store
 from skymesh_local.audit_journal import Journal
@@ -79,7 +79,7 @@ async def audit_log(
     """
     registry = Registry(stampless=await packet_expiries(mesh.store, journal.context.log))
     arrivals = _Arrivals(mesh.store.scan(Arrival, log=journal.context.log), journal)
-    places: dict[int, Place | None] = {place.number: place for place in journal.places["t0"]}
+    places = {place.number: place for place in await places_of_log(mesh.bus, journal.context)}
     for number in sorted(number for tier, number in journal.completed if tier == "t0"):
         await _Walk(mesh, journal, arrivals, (number, places.get(number)), registry, is_counted).go()
     return registry
@@ -136,6 +136,7 @@ class _Walk:
         self._first = 0
         self._lines = _registration(journal, self._partition)
         self._met: list[PlacedMarker] = []
+        self._is_ended = self._partition < journal.context.first_partition
         self._is_on = not journal.context.is_marked
         self._began = self._is_on or _began_below(journal, self._partition)
 
@@ -199,6 +200,8 @@ class _Walk:
         if isinstance(record, Marker):
             self._switch(PlacedMarker(self._journal.context.log, self._partition, position, record))
         elif isinstance(record, Alert):
+            if self._is_ended and position.offset >= self._cut:
+                self._hole(f"{text_id('alert', record.id)} at {position} came in when its epoch had ended")
             self._count(position, record.source)
             if self._is_handled(position):
                 await self._compare(position, record)

@@ -151,5 +151,5 @@ def _intake_holes(journal: Journal) -> Iterator[str]:
                 f"ingest of partition {partition}",
                 ranges_of(of_partition),
                 0,
-                completed + journal.left[tier, partition],
+                completed + journal.left.get((tier, partition), 0),
             )

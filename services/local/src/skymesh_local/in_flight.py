@@ -68,7 +68,10 @@ async def find_in_flight(mesh: Mesh, context: Context, readers: Mapping[str, str
     runs: set[Digest] = set()
     stamps: set[Digest] = set()
     lowest: dict[int, Position] = {}
-    waiting: Counter[str] = Counter()
+    # What lies behind an open transaction is not to be seen yet.
+    waiting = Counter(
+        [tier for tier, there in starts if not await mesh.bus.is_settled(there.topic, there.partition)]
+    )
     for (tier, there), start in starts.items():
         async for offset, record in _behind(mesh, there, start):
             if isinstance(record, Intended) and f"{DELIVERERS}{record.target}" != tier:

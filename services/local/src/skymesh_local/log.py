@@ -10,9 +10,8 @@ from skymesh.codecs import wire
 from skymesh.model.alert import Alert, Source
 from skymesh.model.deployment import LogRecord
 from skymesh.model.run import Run
-from skymesh.runtime.places import places_of
+from skymesh.runtime.places import places_of_log
 from skymesh.runtime.references import resolved
-from skymesh.runtime.topics import ALERTS
 from skymesh_local.mesh import Mesh
 
 StreamPlace = tuple[str, int]
@@ -34,7 +33,7 @@ def place_of(source: Source) -> tuple[StreamPlace, int]:
 
 async def iter_alerts(mesh: Mesh, run: Run) -> AsyncIterator[Alert]:
     """Yield the alerts of the log of a finite source."""
-    for place in await places_of(mesh.bus, await mesh.context(run), ALERTS):
+    for place in await places_of_log(mesh.bus, await mesh.context(run)):
         async for records in mesh.bus.iter_from(place.topic, place.partition, 0):
             for record in await resolved(mesh.store, records):
                 alert = decoded(record.value)

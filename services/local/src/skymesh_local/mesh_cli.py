@@ -54,10 +54,16 @@ def new_epoch(
         int, typer.Option(min=0, max=10_000, help="Of each of its topics; 0: as many as before.")
     ] = 0,
     wait: Annotated[float, typer.Option(min=0.0, help="How long to wait for the tiers, in seconds.")] = 60.0,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Go on in the old ones after all.")] = False,
 ) -> None:
     """Let the log of a live mesh go on in new topics, once the tiers are through with the old ones."""
+    from skymesh.runtime.epochs import withdraw_epoch
     from skymesh_local.renewing import renew
 
+    if withdraw:
+        given_up = on_mesh(store_url(store), lambda mesh: withdraw_epoch(mesh.store, mesh.epoch.log))
+        print(f"log:{given_up.log.hex()}, epoch {given_up.number} is withdrawn")
+        return
     epoch = _run(renew(store_url(store), partitions, patience_s=wait))
     print(f"log:{epoch.log.hex()}, epoch {epoch.number}, {epoch.partitions} partitions")
 

@@ -12,10 +12,10 @@ import time
 from collections import Counter
 
 from skymesh.bus.kafka.source import fence_sources
-from skymesh.errors import SettingsError, TransientError
+from skymesh.errors import TransientError
 from skymesh.model.deployment import Epoch
 from skymesh.model.run import JobRecord, Run
-from skymesh.runtime.epochs import epochs_of
+from skymesh.runtime.epochs import announce_epoch
 from skymesh.runtime.live import LiveMesh, begin_epoch, live_mesh
 from skymesh.runtime.topics import PROVENANCE, SOURCES, survey_record
 from skymesh.surveys import registry
@@ -41,35 +41,16 @@ async def renew(store_url: str, partitions: int, *, patience_s: float) -> Epoch:
     Raises
     ------
     SettingsError
-        If another number of partitions was asked for when this was begun.
+        If it was announced with another number of partitions.
     TransientError
         If servers do not answer, or records were left when the time was over.
     """
     async with live_mesh(store_url) as mesh:
-        epoch = await announce(mesh, partitions)
+        epoch = await announce_epoch(mesh.store, mesh.epochs, partitions)
         # Whoever adds to the log looks for the announcement when it takes a partition: it finds it now.
         await _fence(mesh)
         await wait_for_tiers(mesh, patience_s)
         return await begin_epoch(mesh.store, mesh.bus, (*mesh.epochs, epoch), mesh.name)
-
-
-async def announce(mesh: LiveMesh, partitions: int) -> Epoch:
-    """Announce the next epoch, unless that was done; return it.
-
-    Raises
-    ------
-    SettingsError
-        If it was, with another number of partitions.
-    """
-    newest = (await epochs_of(mesh.store, mesh.epoch.log))[-1]
-    if newest.is_begun:
-        newest = mesh.epoch.next(partitions)
-        await mesh.store.write([newest])
-    if partitions not in {0, newest.partitions}:
-        raise SettingsError(
-            f"epoch {newest.number} is being begun with {newest.partitions} partitions", where="--partitions"
-        )
-    return newest
 
 
 async def _fence(mesh: LiveMesh) -> None:

@@ -19,11 +19,11 @@ from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.alert import Alert, Cutouts, Source
-from skymesh.model.deployment import Genesis, Marker, Switch
+from skymesh.model.deployment import Epoch, Genesis, Marker, Switch
 from skymesh.model.ids import DIGEST_SIZE, ENCODING_VERSION, Digest, text_id
 from skymesh.model.run import DeadLetter, Log, Origin, Run, SourceCount, letter_id, run_id
 from skymesh.runtime.expired import told_expiry
-from skymesh.runtime.places import places_of
+from skymesh.runtime.places import places_of_log
 from skymesh.runtime.references import resolved
 from skymesh.runtime.topics import ALERTS, topic_of
 from skymesh.store.store import Keys, Store
@@ -57,11 +57,14 @@ class Prefix(NamedTuple):
         Of a live log, the offset up to which each partition is read; empty for the log of a finite source.
     dead
         Of a live log, the dead letters there are.
+    epochs
+        Of a live log, its epochs.
     """
 
     original: Run
     ends: tuple[int, ...] = ()
     dead: frozenset[Digest] = frozenset()
+    epochs: tuple[Epoch, ...] = ()
 
 
 class Wanted(NamedTuple):
@@ -118,10 +121,11 @@ async def find_prefix(url: str, name: str) -> Prefix:
         context = await source.context(original)
         if not context.epochs:
             return Prefix(original)
-        places = await places_of(source.bus, context, ALERTS)
+        places = await places_of_log(source.bus, context)
         ends = tuple([await source.bus.end(place.topic, place.partition) for place in places])
         letters = source.store.scan(DeadLetter, run=original.log)
-        return Prefix(original, ends, frozenset([letter_id(letter) async for letter in letters]))
+        dead = frozenset([letter_id(letter) async for letter in letters])
+        return Prefix(original, ends, dead, context.epochs)
 
 
 async def replay_log(url: str, prefix: Prefix, target: Embedded, wanted: Wanted) -> tuple[Run, bool]:
@@ -169,12 +173,11 @@ async def replay_log(url: str, prefix: Prefix, target: Embedded, wanted: Wanted)
 
 async def _copy(source: Mesh, prefix: Prefix, target: Embedded, run: Digest) -> Account:
     original = prefix.original
-    epochs = (await source.context(original)).epochs
-    if not epochs:
+    if not prefix.epochs:
         return await _copy_finite(source, prefix, target, run)
     part = _Part(prefix, run)
     await _copy_topic(source, prefix, target, part.copied)
-    await target.store.write(epochs)
+    await target.store.write(prefix.epochs)
     return await _account(source.store, target.store, part, run, original.log)
 
 
@@ -262,7 +265,9 @@ async def _copy_topic(
 ) -> None:
     """Copy a log partition by partition; what an attempt before has copied is there already."""
     original, context = prefix.original, await source.context(prefix.original)
-    places = await places_of(source.bus, context, ALERTS)
+    if prefix.epochs:
+        context = context._replace(epochs=prefix.epochs)
+    places = await places_of_log(source.bus, context)
     if [place.number for place in places] != list(range(len(places))):
         problem = "the topic of an epoch of its log is gone"
         raise SettingsError(f"cannot be replayed: {problem}", where=text_id("run", original.id))

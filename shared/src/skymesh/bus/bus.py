@@ -141,6 +141,9 @@ class Bus(Protocol):
     async def end(self, topic: str, partition: int) -> int:
         """Return the offset that the next record of a partition will get."""
 
+    async def is_settled(self, topic: str, partition: int) -> bool:
+        """Return whether all that was published there can be read: no transaction is open."""
+
     async def committed(self, group: str, topic: str, partition: int) -> int:
         """Return the offset from which a group reads on; 0 before its first commit."""
 

@@ -65,31 +65,35 @@ class Epoch(msgspec.Struct, frozen=True, array_like=True):
 
     Attributes
     ----------
-    log, number
-        The key: the log's id, made once, and the generation, from 0.
+    log, number, status
+        The key: the log's id, made once, the generation, from 0, and what is said of it: that it is
+        announced, which holds back ingest until all that came in before is through; that it has begun, its
+        topics are there and it may be worked in; or that it never will. What was said stays.
     first
         Number of its first partition: behind all those of the epochs before.
     partitions
         How many partitions its topics have, from alerts to results.
-    is_begun
-        Whether its topics are there, so that it may be worked in. One that is not holds back ingest, until
-        all that came in before is through.
     """
 
     log: Digest
     number: int
     first: int
     partitions: int
-    is_begun: bool = False
+    status: Literal["announced", "withdrawn", "begun"] = "announced"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it may be worked in."""
+        return self.status == "begun"
 
     @property
     def numbers(self) -> range:
         """The numbers of its partitions."""
         return range(self.first, self.first + self.partitions)
 
-    def next(self, partitions: int = 0) -> Epoch:
-        """Return the epoch that follows, to be begun; with as many partitions unless told otherwise."""
-        return Epoch(self.log, self.number + 1, self.numbers.stop, partitions or self.partitions)
+    def followed_by(self, number: int, partitions: int = 0) -> Epoch:
+        """Return an epoch to follow, of some number; with as many partitions unless told otherwise."""
+        return Epoch(self.log, number, self.numbers.stop, partitions or self.partitions)
 
 
 class Deployment(msgspec.Struct, frozen=True, array_like=True):

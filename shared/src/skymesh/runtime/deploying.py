@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from skymesh.bus.bus import Outgoing
 from skymesh.codecs import wire
-from skymesh.errors import NotFoundError, SettingsError
+from skymesh.errors import EpochEndedError, NotFoundError, SettingsError
 from skymesh.jobs.plan import JobPlan
 from skymesh.jobs.pools import named_pools
 from skymesh.model.deployment import Deployment, Marker
 from skymesh.model.ids import ENCODING_VERSION, Digest
 from skymesh.model.run import Run, run_id
-from skymesh.runtime.epochs import adding
+from skymesh.runtime.epochs import adding, refuse_ended
 from skymesh.runtime.expired import refuse_expired
 from skymesh.runtime.live import LiveMesh, make_pools
 from skymesh.runtime.registering import register_job
@@ -41,6 +41,7 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
     TransientError
         If Kafka or the store does not answer.
     """
+    await refuse_ended(mesh.store, mesh.context, adds=True)
     changed = await changed_units(mesh.store, (ref for ref, _ in plan.units()))
     if changed:
         raise SettingsError(
@@ -54,13 +55,13 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
     before = await _at_work(mesh, plan.name)
     await _remember(mesh, plan.name, (*(each for each in before if each != id_), id_))
     # Once it is said that the run may be at work: whoever lets it expire looks for that after saying so.
+    off = [Marker(each, "off") for each in before if each != id_]
     try:
         await refuse_expired(mesh.store, id_)
-    except SettingsError:
+        await _switch(mesh, [*off, Marker(id_, "on")])
+    except (SettingsError, EpochEndedError):
         await _remember(mesh, plan.name, before)
         raise
-    off = [Marker(each, "off") for each in before if each != id_]
-    await _switch(mesh, [*off, Marker(id_, "on")])
     await _remember(mesh, plan.name, (id_,))
     return run
 

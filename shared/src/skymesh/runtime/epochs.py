@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
-from skymesh.errors import EpochEndedError, StoreUnavailableError
+from msgspec.structs import replace
+
+from skymesh.errors import EpochEndedError, SettingsError, StoreUnavailableError
 from skymesh.model.deployment import Epoch
 from skymesh.model.ids import Digest
 from skymesh.runtime.tier import Context
@@ -30,7 +32,56 @@ async def epochs_of(store: Store, log: Digest | None = None) -> tuple[Epoch, ...
         The log; None for the only live one there is.
     """
     rows = store.scan(Epoch) if log is None else store.scan(Epoch, log=log)
-    return tuple(sorted([epoch async for epoch in rows], key=lambda epoch: epoch.number))
+    said: dict[int, dict[str, Epoch]] = {}
+    async for row in rows:
+        said.setdefault(row.number, {})[row.status] = row
+    # Who withdraws one may be late: it has begun.
+    newest = [
+        rows.get("begun") or rows.get("withdrawn") or rows["announced"] for _, rows in sorted(said.items())
+    ]
+    return tuple(epoch for epoch in newest if epoch.status != "withdrawn")
+
+
+async def announce_epoch(store: Store, epochs: tuple[Epoch, ...], partitions: int) -> Epoch:
+    """Announce the epoch that follows some that have begun, unless that was done; return it.
+
+    Raises
+    ------
+    EpochEndedError
+        If one has begun meanwhile.
+    SettingsError
+        If it was announced with another number of partitions.
+    """
+    newest = (await epochs_of(store, epochs[-1].log))[-1]
+    if newest.is_begun and newest != epochs[-1]:
+        raise EpochEndedError(f"epoch {newest.number} has begun meanwhile")
+    if newest.is_begun:
+        # A number that was withdrawn is not used again: its topics may be there.
+        numbers = [epoch.number async for epoch in store.scan(Epoch, log=newest.log)]
+        await store.write([newest.followed_by(max(numbers) + 1, partitions)])
+        # Of two who announce at once, one is not heard.
+        newest = (await epochs_of(store, newest.log))[-1]
+    if partitions not in {0, newest.partitions}:
+        raise SettingsError(
+            f"epoch {newest.number} is announced with {newest.partitions}: begin it, or withdraw it",
+            where="--partitions",
+        )
+    return newest
+
+
+async def withdraw_epoch(store: Store, log: Digest) -> Epoch:
+    """Say that the epoch that is announced will not begin; return it.
+
+    Raises
+    ------
+    SettingsError
+        If none is announced.
+    """
+    newest = (await epochs_of(store, log))[-1]
+    if newest.is_begun:
+        raise SettingsError("no epoch is announced", where="--withdraw")
+    await store.write([replace(newest, status="withdrawn")])
+    return newest
 
 
 def begun(epochs: Iterable[Epoch]) -> tuple[Epoch, ...]:

@@ -11,7 +11,7 @@ from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.bus.kafka.topics import Topic
 from skymesh.errors import SettingsError
 from skymesh.jobs.pools import named_pools
-from skymesh.model.deployment import Deployment, Epoch
+from skymesh.model.deployment import Epoch
 from skymesh.model.ids import Digest, digest_of
 from skymesh.model.run import JobRecord, Run
 from skymesh.runtime.epochs import begun, epochs_of
@@ -98,10 +98,13 @@ async def live_mesh(store_url: str) -> AsyncIterator[LiveMesh]:
         if not epochs:
             raise SettingsError(f"the store has no live log: {MADE_BY}", where=store_url)
         context = context_of(epochs, name)
-        pools = await deployed_pools(store, context.log)
+        pools = await known_pools(store, context.log)
         bus = await KafkaBus.connect(kafka)
         try:
-            await bus.topics.check(mesh_topics(context, pools))
+            try:
+                await bus.topics.check(mesh_topics(context, pools))
+            except SettingsError as error:
+                raise SettingsError(f"{error.problem}; {MADE_BY}", where=error.where) from None
             await check_log(bus, context)
             yield LiveMesh(store, bus, epochs, name)
         finally:
@@ -155,7 +158,7 @@ async def begin_epoch(store: Store, bus: KafkaBus, epochs: tuple[Epoch, ...], na
         If Kafka or the store does not answer.
     """
     context = context_of(epochs, name)
-    await bus.topics.create(mesh_topics(context, await deployed_pools(store, context.log)))
+    await bus.topics.create(mesh_topics(context, await known_pools(store, context.log)))
     return await begin_log(store, bus, context)
 
 
@@ -174,16 +177,11 @@ async def make_pools(mesh: LiveMesh, pools: Iterable[str]) -> None:
         await mesh.bus.topics.create(_topics(mesh.context, records))
 
 
-async def deployed_pools(store: Store, log: Digest) -> frozenset[str]:
-    """Return the pools that the jobs at work name."""
-    pools: set[str] = set()
-    async for deployment in store.scan(Deployment, log=log):
-        for id_ in deployment.runs:
-            run = await store.get(Run, id=id_)
-            job = None if run is None else await store.get(JobRecord, id=run.job)
-            if job is not None:
-                pools |= named_pools(job.resolved)
-    return frozenset(pools)
+async def known_pools(store: Store, log: Digest) -> frozenset[str]:
+    """Return the pools that jobs name which were ever deployed: records of theirs may come by once more."""
+    jobs = {run.job async for run in store.scan(Run, log=log)}
+    known = [await store.get(JobRecord, id=job) for job in sorted(jobs)]
+    return frozenset(pool for job in known if job is not None for pool in named_pools(job.resolved))
 
 
 def mesh_topics(context: Context, pools: Iterable[str]) -> list[Topic]:

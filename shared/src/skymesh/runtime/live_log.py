@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from skymesh.bus.bus import Bus, Outgoing, Received
 from skymesh.codecs import wire
-from skymesh.errors import SettingsError
+from skymesh.errors import SettingsError, TransientError
 from skymesh.model.deployment import Deployment, Epoch, Genesis, Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
@@ -28,9 +28,13 @@ async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
     SettingsError
         If the epoch was begun and at work: its offsets would mean other alerts than those that the store
         knows.
+    TransientError
+        If somebody else is about to begin it, or was killed in the middle.
     """
     topic, epoch = context.topic(ALERTS), context.epochs[-1]
     partitions = range(epoch.partitions)
+    if not all([await bus.is_settled(topic, number) for number in partitions]):
+        raise TransientError("somebody is writing to it, or was killed: try again in a minute", where=topic)
     untouched = [number for number in partitions if await _is_untouched(bus, topic, number)]
     if untouched and epoch.is_begun and await _was_at_work(store, epoch):
         raise SettingsError(
@@ -43,7 +47,7 @@ async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
         await bus.publish([Outgoing(topic, "", body, partition=n) for n in untouched for body in first])
     await check_log(bus, context)
     if not epoch.is_begun:
-        epoch = replace(epoch, is_begun=True)
+        epoch = replace(epoch, status="begun")
         await store.write([epoch])
     return epoch
 

@@ -1,4 +1,4 @@
-"""Where the partitions of a log lie, through all its epochs."""
+"""Where the partitions of a log lie."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from skymesh.bus.bus import Bus
 from skymesh.runtime.tier import Context
+from skymesh.runtime.topics import ALERTS
 
 
 class Place(NamedTuple):
@@ -26,8 +27,16 @@ class Place(NamedTuple):
 
 
 async def places_of(bus: Bus, context: Context, record: str) -> list[Place]:
-    """Return where a record lies, by the numbers of its partitions; a topic that is gone is left out."""
-    topics = context.topics(record)
+    """Return where a record lies in the epoch that is worked in, by the numbers of its partitions."""
+    return await _places(bus, context.topics(record)[-1:])
+
+
+async def places_of_log(bus: Bus, context: Context) -> list[Place]:
+    """Return where the log lies, through all epochs; a topic that is gone is left out."""
+    return await _places(bus, context.topics(ALERTS))
+
+
+async def _places(bus: Bus, topics: list[tuple[int, str]]) -> list[Place]:
     counts = await asyncio.gather(*(bus.partitions(topic) for _, topic in topics))
     return [
         Place(first + partition, topic, partition)
@@ -37,6 +46,9 @@ async def places_of(bus: Bus, context: Context, record: str) -> list[Place]:
 
 
 async def committed(bus: Bus, group: str, places: list[Place]) -> dict[Place, int]:
-    """Return up to which offset of each place a group has committed."""
+    """Return up to which offset of each place a group has committed.
+
+    Of an ended epoch Kafka does not know that for long: who reads in the new one has no part in it any more.
+    """
     offsets = await asyncio.gather(*(bus.committed(group, place.topic, place.partition) for place in places))
     return dict(zip(places, offsets, strict=True))

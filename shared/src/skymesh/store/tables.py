@@ -198,7 +198,7 @@ TABLES: dict[type[Any], Table] = {
     PlacedMarker: Table(
         "markers", ("log", "partition", "position"), partition=("log", "partition"), retention="points"
     ),
-    Epoch: Table("epochs", ("log", "number"), first_stays=False),
+    Epoch: Table("epochs", ("log", "number", "status")),
     Deployment: Table("deployments", ("log", "name"), first_stays=False),
     Blob: Table("blobs", ("id",), retention="records"),
     Alert: Table("packets", ("record",), ("id", "stock"), retention="packets"),
@@ -215,7 +215,7 @@ _COLUMN_TYPES: dict[str, type[bool | int | str]] = {
     **dict.fromkeys(
         (
             *("stock", "tier", "channel", "instance", "name", "unit", "version", "source", "worker"),
-            *("retention", "expired_utc"),
+            *("retention", "expired_utc", "status"),
         ),
         str,
     ),

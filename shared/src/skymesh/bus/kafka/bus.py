@@ -79,6 +79,10 @@ class KafkaBus:
         """Return the offset that the next record gets; of open transactions, that of their first record."""
         return await self.connection.offsets.end(await self._place(topic, partition))
 
+    async def is_settled(self, topic: str, partition: int) -> bool:
+        """Return whether all that was published there can be read: no transaction goes on for long."""
+        return await self.connection.offsets.is_settled(await self._place(topic, partition))
+
     async def committed(self, group: str, topic: str, partition: int) -> int:
         """Return the offset from which a group reads on; 0 before its first commit."""
         return await self.connection.offsets.committed(group, await self._place(topic, partition)) or 0

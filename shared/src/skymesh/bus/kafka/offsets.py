@@ -65,6 +65,14 @@ class Offsets:
                 return stable
             await asyncio.sleep(_PAUSE_S)
 
+    async def is_settled(self, place: TopicPartition) -> bool:
+        """Return whether no transaction is open; one that is about to end is waited for a little."""
+        try:
+            await self.settled_end(place, limit_s=_SETTLE_S)
+        except BrokerUnavailableError:
+            return False
+        return True
+
     async def settled_end(self, place: TopicPartition, *, limit_s: float) -> int:
         """Return the offset behind the last record there is now, once all transactions before it have ended.
 

@@ -103,7 +103,11 @@ class Source:
         publisher = Publisher(self._mesh.cluster, self._mesh.topics, name, timeout_s=TRANSACTION_S)
         await publisher.start()
         try:
-            offset = await self._there.offsets.resume(self._name, await self._read_up_to(key), place)
+            read_up_to = await self._read_up_to(key)
+            offset = await self._there.offsets.resume(self._name, read_up_to, place)
+            if read_up_to is None:
+                # Who fences all that was ever read must find it, before anything comes of it.
+                await publisher.publish([_offset_of(self._offsets_topic, key, offset)])
         except BaseException:
             await publisher.stop()
             raise
@@ -152,6 +156,11 @@ async def fence_sources(mesh: Connection, offsets_topic: str) -> None:
         await publisher.stop()
 
 
+def _offset_of(offsets_topic: str, key: str, offset: int) -> Outgoing:
+    """Return what says up to where a partition was read."""
+    return Outgoing(offsets_topic, key, b"%d" % offset)
+
+
 def _producer_of(offsets_topic: str, key: str) -> str:
     """Return the name of the one producer that publishes what is read from a partition."""
     return f"{offsets_topic}-{key}"
@@ -190,5 +199,4 @@ class _SourcePartition(KafkaPartition):
         self._offsets_topic = offsets_topic
 
     async def _publish(self, outputs: Sequence[Outgoing], end: int) -> None:
-        offset = Outgoing(self._offsets_topic, self._key, b"%d" % end)
-        await self._publisher.publish([*outputs, offset])
+        await self._publisher.publish([*outputs, _offset_of(self._offsets_topic, self._key, end)])
