@@ -98,14 +98,16 @@ class WebhookSettings(BaseSettings):
     @field_validator("url")
     @classmethod
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
         import httpx
 
         try:
-            parsed = httpx.URL("" if value is None else value.get_secret_value())
+            parsed = httpx.URL(value.get_secret_value())
         except httpx.InvalidURL:
             raise ValueError("is no address") from None
         is_host = bool(parsed.host) and "%" not in parsed.host  # a sign that no name may have
-        if value is not None and (parsed.scheme not in {"http", "https"} or not is_host):
+        if parsed.scheme not in {"http", "https"} or not is_host:
             raise ValueError("an address begins with http:// or https:// and names a host")
         return value
 
