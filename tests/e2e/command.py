@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from support.forks import fork
+
 COMMAND = Path(sys.executable).with_name("skymesh")
 PATIENCE_S = 60
-_FORK_SERVER = Path(__file__).with_name("fork_server.py")
 
 
 class Done(NamedTuple):
@@ -57,52 +58,14 @@ def skymesh(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None,
     return Done(done.returncode, done.stdout, done.stderr)
 
 
-class Forks:
-    """Runs many short commands, each in a process of its own that is forked from one warm Python.
-
-    What is shared is only the import of the modules, most of a short command's second.
-    """
-
-    def __init__(self) -> None:
-        self._server = subprocess.Popen(
-            [sys.executable, _FORK_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=environment(),
-        )  # fmt: skip
-
-    def __call__(
-        self, *arguments: object, cwd: Path, path: Sequence[Path] = (), file_bytes: int | None = None
-    ) -> Done:
-        """Run a command to its end; one that takes too long is killed by SIGALRM.
-
-        Parameters
-        ----------
-        *arguments
-            Of the command.
-        cwd
-            Its folder.
-        path
-            Further folders to import from.
-        file_bytes
-            No file may grow beyond this: a disk that is full.
-        """
-        request = {
-            "arguments": [str(argument) for argument in arguments],
-            "cwd": str(cwd),
-            "path": [str(folder) for folder in path],
-            "file_bytes": file_bytes,
-        }
-        self._server.stdin.write(json.dumps(request) + "\n")
-        self._server.stdin.flush()
-        return Done(*json.loads(self._server.stdout.readline()))
-
-    def close(self) -> None:
-        """End the warm process."""
-        self._server.communicate(timeout=PATIENCE_S)
+def forked(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None, **more: Any) -> Done:
+    """Run a command in a process forked from a warm one; see `fork`."""
+    return Done(*fork(*arguments, cwd=cwd, env=environment(**(env or {})), **more))
 
 
-def audit(store: Path, *, cwd: Path, command: Callable[..., Done] = skymesh) -> dict[str, Any]:
+def audit(store: Path, *, cwd: Path) -> dict[str, Any]:
     """Audit a finished run, and check that its numbers add up."""
-    done = command("audit", "--store", f"sqlite:{store}", "--final", "--json", cwd=cwd)
+    done = forked("audit", "--store", f"sqlite:{store}", "--final", "--json", cwd=cwd)
     assert (done.code, done.err) == (0, ""), done
     told = done.json
     packets = told["packets"]

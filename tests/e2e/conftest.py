@@ -2,12 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.command import Forks
+from e2e.command import forked
 
 
 @pytest.fixture(scope="session")
 def forks():
     """Many short commands, each in its own process."""
-    server = Forks()
-    yield server
-    server.close()
+    return forked

@@ -159,7 +159,7 @@ def run_and_trace(command, folder, path):
     assert done.code == 0, done
     assert "Traceback" not in done.err
     store = folder / "out" / "store.db"
-    assert audit(store, cwd=folder, command=command)["digest"] == done.json["digest"]
+    assert audit(store, cwd=folder)["digest"] == done.json["digest"]
     run = command("trace", done.json["run"], "--store", f"sqlite:{store}", "--json", cwd=folder).json
     sources = {source["name"].rpartition("/packets/")[2]: source for source in run["sources"]}
     letters = {}
@@ -363,4 +363,4 @@ def test_a_name_that_is_not_utf8_is_read_like_any_other(forks, tmp_path):
     done = forks("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.json["alerts"]["published"] == 1
-    audit(tmp_path / "out" / "store.db", cwd=tmp_path, command=forks)
+    audit(tmp_path / "out" / "store.db", cwd=tmp_path)

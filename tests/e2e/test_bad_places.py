@@ -180,7 +180,7 @@ def test_a_product_whose_place_is_taken_is_one_line_and_can_be_made_later(forks,
     (place / "out" / name).rmdir()
     assert forks(*run, cwd=place).code == 0
     assert (place / "out" / name).is_file()
-    audit(place / "out" / "store.db", cwd=place, command=forks)
+    audit(place / "out" / "store.db", cwd=place)
 
 
 def test_a_reader_that_closes_early_is_no_error_of_ours(place):

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from e2e.command import audit, lasting, only, skymesh
+from e2e.command import audit, forked, lasting, only, skymesh
 
 ONE, NOT_THE_OTHER = "ztf:ZTF24aaaaafd", "ztf:ZTF24aaaaasn"
 
@@ -41,7 +41,7 @@ def test_the_event_is_of_a_test_and_leads_back_to_the_packets(night):
     event = ET.parse(only(list((folder / "out" / "event").iterdir()))).getroot()
     assert event.get("role") == "test"
     trace = ("trace", params(folder)["reaction"], "--store", "sqlite:out/store.db", "--json")
-    told = only(skymesh(*trace, cwd=folder).json["told"])
+    told = only(forked(*trace, cwd=folder).json["told"])
     assert (told["stock"], told["state"]) == (ONE, params(folder)["state"])
     assert "simulated/" in str(told["from"])
 
@@ -49,13 +49,13 @@ def test_the_event_is_of_a_test_and_leads_back_to_the_packets(night):
 def test_the_same_command_again_tells_nothing_again(night):
     folder, first = night
     before = {path.name: path.stat().st_mtime_ns for path in (folder / "out" / "event").iterdir()}
-    again = skymesh("run", "fast_decline", "--out", "out", "--json", cwd=folder)
+    again = forked("run", "fast_decline", "--out", "out", "--json", cwd=folder)
     assert lasting(again.json) == lasting(first.json)
     assert {path.name: path.stat().st_mtime_ns for path in (folder / "out" / "event").iterdir()} == before
     assert audit(folder / "out" / "store.db", cwd=folder)["holes"] == []
 
 
 def test_a_higher_rate_tells_of_nothing(tmp_path):
-    done = skymesh("run", "fast_decline", "--set", "min_rate=5", "--out", "out", "--json", cwd=tmp_path)
+    done = forked("run", "fast_decline", "--set", "min_rate=5", "--out", "out", "--json", cwd=tmp_path)
     assert done.json["channels"]["fast_decline/hunters"]["reactions"] == 0
     assert not (tmp_path / "out" / "event").exists()

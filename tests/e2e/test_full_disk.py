@@ -44,7 +44,7 @@ def test_the_same_command_finishes_when_there_is_room_again(undisturbed, tmp_pat
     again = forks(*RUN, cwd=tmp_path)
     assert again.code == 0, again
     assert lasting(again.json) == lasting(numbers)
-    assert audit(tmp_path / "out" / "store.db", cwd=tmp_path, command=forks)["digest"] == numbers["digest"]
+    assert audit(tmp_path / "out" / "store.db", cwd=tmp_path)["digest"] == numbers["digest"]
     assert (tmp_path / "out" / "candidates.csv").read_bytes() == (
         packets.parent / "out" / "candidates.csv"
     ).read_bytes()

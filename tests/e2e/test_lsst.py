@@ -15,7 +15,7 @@ from collections import Counter
 import fastavro
 import pytest
 
-from e2e.command import Done, audit, only, skymesh, write_files
+from e2e.command import Done, audit, forked, only, write_files
 from support.lsst_packets import (
     OBJECT_ID,
     SOURCE_ID,
@@ -56,12 +56,12 @@ def schemas(tmp_path_factory):
 def run(cwd, *more, files=None, **settings) -> Done:
     if files is not None:
         write_files(cwd / "packets", files)
-    return skymesh(*RUN, *more, cwd=cwd, env={name.upper(): str(value) for name, value in settings.items()})
+    return forked(*RUN, *more, cwd=cwd, env={name.upper(): str(value) for name, value in settings.items()})
 
 
 def letters(cwd, done):
     """Dead letters of a run by file."""
-    told = skymesh("trace", done.json["run"], "--store", "sqlite:out/store.db", "--json", cwd=cwd).json
+    told = forked("trace", done.json["run"], "--store", "sqlite:out/store.db", "--json", cwd=cwd).json
     return {
         letter["packet"].rpartition("packets/")[2].rpartition("#")[0]: letter
         for letter in told["dead_letters"]
@@ -82,7 +82,7 @@ def test_containers_and_messages_of_several_versions_are_read_with_schemas_of_a_
     alerts = done.json["alerts"]
     assert alerts == {"read": 5, "published": 5, "duplicate": 0, "dead": 0, "accepted": 5}
     audit(tmp_path / "out" / "store.db", cwd=tmp_path)
-    shown = skymesh(
+    shown = forked(
         "show", f"lsst:{OBJECT_ID + 5}", "--store", "sqlite:out/store.db", "--json", cwd=tmp_path
     ).json
     assert Counter(point["kind"] for point in shown["points"]) == {"detection": 2, "forced": 1}
@@ -94,7 +94,7 @@ def test_messages_in_a_tar_are_read_like_those_in_a_folder(tmp_path, schemas):
     with tarfile.open(tmp_path / "night.tar.gz", "w:gz") as archive:
         archive.add(folder, "night")
     found = [
-        skymesh("run", "survey_summary", "--json", "--alerts", place, "--out", f"of-{place}", cwd=tmp_path,
+        forked("run", "survey_summary", "--json", "--alerts", place, "--out", f"of-{place}", cwd=tmp_path,
                 env={"SKYMESH_LSST_SCHEMAS": str(schemas)}).json
         for place in ("folder", "night.tar.gz")
     ]  # fmt: skip
@@ -124,7 +124,7 @@ def test_two_surveys_in_one_run_and_only_what_is_granted_is_seen(tmp_path):
     (tmp_path / "job.yaml").write_text(
         "name: one\nchannels: {c: {access: [ztf_public], filter: {unit: AcceptAll}}}\n"
     )
-    one = skymesh("run", "job.yaml", "--json", "--alerts", "packets", "--out", "one", cwd=tmp_path).json
+    one = forked("run", "job.yaml", "--json", "--alerts", "packets", "--out", "one", cwd=tmp_path).json
     assert (one["channels"]["one/c"]["accepted"], one["channels"]["one/c"]["rejected"]) == (1, 1)
 
 
@@ -278,7 +278,7 @@ def test_real_packets_give_the_numbers_of_the_index(tmp_path, shared_data):
     folder = shared_data / "lsst"
     with (folder / "INDEX.csv").open() as stream:
         told = [row for row in csv.DictReader(stream) if row["file"].startswith("rubin_")]
-    done = skymesh(
+    done = forked(
         "run", "survey_summary", "--json", "--alerts", folder / "real_native", "--out", "out", cwd=tmp_path
     )
     assert (done.code, done.err) == (0, "")
@@ -310,7 +310,7 @@ def test_real_packets_as_messages_are_the_same_run(tmp_path, shared_data):
         for number, item in enumerate(reader):
             files[f"{number}.confluent.bin"] = framed(writer, item)
     found = run(tmp_path, files=files, skymesh_lsst_schemas=folder / "schemas").json
-    plain = skymesh("run", "survey_summary", "--json", "--alerts", path, "--out", "plain", cwd=tmp_path).json
+    plain = forked("run", "survey_summary", "--json", "--alerts", path, "--out", "plain", cwd=tmp_path).json
     for key in ("run", "alerts", "channels", "datapoints", "digest", "results_digest"):
         assert found[key] == plain[key]
 
@@ -325,5 +325,5 @@ def framed(writer, item):
 def test_the_samples_in_confluents_framing_are_read(tmp_path, shared_data):
     folder = shared_data / "lsst"
     run_ = ("run", "survey_summary", "--json", "--alerts", folder / "confluent", "--out", "out")
-    done = skymesh(*run_, cwd=tmp_path, env={"SKYMESH_LSST_SCHEMAS": str(folder / "schemas")})
+    done = forked(*run_, cwd=tmp_path, env={"SKYMESH_LSST_SCHEMAS": str(folder / "schemas")})
     assert done.json["alerts"] == {"read": 11, "published": 11, "duplicate": 9, "dead": 0, "accepted": 2}

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from e2e.command import audit, lasting, only, skymesh
+from e2e.command import audit, forked, lasting, only, skymesh
 
 DECLINER, SLOW = "ztf:ZTF24aaaaafd", "ztf:ZTF24aaaaasn"
 JOB = """\
@@ -58,7 +58,7 @@ def events(folder, name):
 
 
 def look(folder, *arguments):
-    return skymesh(*arguments, "--store", f"sqlite:{folder / 'out' / 'store.db'}", cwd=folder)
+    return forked(*arguments, "--store", f"sqlite:{folder / 'out' / 'store.db'}", cwd=folder)
 
 
 def test_the_decliner_gives_one_event_and_the_slow_supernova_none(told):
@@ -109,7 +109,7 @@ def test_the_numbers_count_what_was_intended(told):
 def test_the_same_command_again_tells_nothing_new(told):
     folder, done = told
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("out/*/*.xml")}
-    again = skymesh("run", "job.yaml", "--out", "out", "--json", cwd=folder)
+    again = forked("run", "job.yaml", "--out", "out", "--json", cwd=folder)
     assert lasting(again.json) == lasting(done.json)
     after = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("out/*/*.xml")}
     assert after == before
@@ -124,7 +124,7 @@ def test_the_same_command_again_writes_messages_that_are_gone_and_nothing_else(t
     shutil.rmtree(tmp_path / "out" / "event")
     cut.write_bytes(before[cut][:100])
     rows = _rows(tmp_path)
-    again = skymesh("run", "job.yaml", "--out", "out", "--json", cwd=tmp_path)
+    again = forked("run", "job.yaml", "--out", "out", "--json", cwd=tmp_path)
     assert (again.code, lasting(again.json)) == (0, lasting(done.json))
     assert {path: path.read_bytes() for path in tmp_path.glob("out/*/*.xml")} == before
     assert kept.stat().st_mtime_ns == written
@@ -142,7 +142,7 @@ def _rows(folder):
 def test_elsewhere_and_with_workers_the_events_are_the_same(told, tmp_path):
     folder, done = told
     command = ("run", folder / "job.yaml", "--out", "out", "--json", "--workers", "2")
-    assert lasting(skymesh(*command, cwd=tmp_path).json) == lasting(done.json)
+    assert lasting(forked(*command, cwd=tmp_path).json) == lasting(done.json)
     told_here, told_there = (
         {path.name: path.read_bytes() for path in where.glob("out/*/*.xml")} for where in (tmp_path, folder)
     )
@@ -185,10 +185,10 @@ def test_show_lists_the_reactions_of_an_object_to_the_channel_whose_they_are(tol
 
 def test_people_are_told_where_the_messages_are_and_what_is_planned(told):
     folder, _ = told
-    done = skymesh("run", "job.yaml", "--out", "out", cwd=folder)
+    done = forked("run", "job.yaml", "--out", "out", cwd=folder)
     assert "1 reactions" in done.out
     assert "event/, update/" in done.out
-    plan = skymesh("check", "job.yaml", cwd=folder).out
+    plan = forked("check", "job.yaml", cwd=folder).out
     assert (
         "event = VOEvent 1 when decline.fast and summary.negative == 0, once for each stock, to file" in plan
     )
@@ -199,7 +199,7 @@ def test_a_message_that_was_not_written_or_is_not_accounted_for_is_a_hole(told, 
     shutil.copytree(folder / "out", tmp_path / "out")
     with closing(sqlite3.connect(tmp_path / "out" / "store.db")) as file, file:
         file.execute("DELETE FROM receipts")
-    done = skymesh(
+    done = forked(
         "audit", "--store", f"sqlite:{tmp_path / 'out' / 'store.db'}", "--final", "--json", cwd=tmp_path
     )
     assert done.code == 1
@@ -240,4 +240,4 @@ def test_a_folder_in_which_nothing_can_be_written_is_one_line_and_the_same_comma
     again = forks(*command, cwd=tmp_path)
     assert again.code == 0
     assert len(list((tmp_path / "out" / "event").iterdir())) == 1
-    assert audit(tmp_path / "out" / "store.db", cwd=tmp_path, command=forks)["balanced"]
+    assert audit(tmp_path / "out" / "store.db", cwd=tmp_path)["balanced"]

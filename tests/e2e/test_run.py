@@ -201,9 +201,7 @@ def test_the_log_of_a_run_can_be_replayed(night, tmp_path, forks):
     assert (replayed.code, replayed.err) == (0, "")
     assert lasting(replayed.json)["digest"] == first.json["digest"]
     assert replayed.json["alerts"] == first.json["alerts"]
-    assert (
-        audit(tmp_path / "replay" / "store.db", cwd=tmp_path, command=forks)["digest"] == first.json["digest"]
-    )
+    assert audit(tmp_path / "replay" / "store.db", cwd=tmp_path)["digest"] == first.json["digest"]
     (tmp_path / "job.yaml").write_text(JOB)
     other = forks("run", "job.yaml", *run[2:], "--out", "other", cwd=tmp_path)
     assert other.json["alerts"]["read"] == 64
@@ -216,7 +214,7 @@ def test_duplicates_are_counted_and_change_nothing(forks, tmp_path):
     done = forks("run", "survey_summary", "--alerts", "packets", "--out", "o", "--json", cwd=tmp_path)
     assert done.json["alerts"] == {"read": 3, "published": 3, "duplicate": 2, "dead": 0, "accepted": 1}
     assert done.json["channels"]["survey_summary/all"]["states"] == 1
-    assert audit(tmp_path / "o" / "store.db", cwd=tmp_path, command=forks)["packets"]["duplicate"] == 2
+    assert audit(tmp_path / "o" / "store.db", cwd=tmp_path)["packets"]["duplicate"] == 2
 
 
 def test_names_from_packets_and_folders_are_never_taken_for_markup(forks, tmp_path):

@@ -14,6 +14,7 @@ import termios
 import pytest
 
 from e2e.command import COMMAND, PATIENCE_S, audit, environment, lasting, skymesh, write_files
+from support.jvm_server import wait_until
 from support.packets import JD, container, detection, record
 
 RUN = ("run", "survey_summary", "--alerts", "packets", "--out", "out")
@@ -121,7 +122,7 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(packets, whole, tmp_pat
 
     again = forks(*RUN, "--json", cwd=tmp_path)
     assert lasting(again.json) == lasting(whole)
-    audit(tmp_path / "out" / "store.db", cwd=tmp_path, command=forks)
+    audit(tmp_path / "out" / "store.db", cwd=tmp_path)
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "workers"])
@@ -131,8 +132,8 @@ def test_an_interrupt_away_from_a_terminal_is_one_line_too(packets, tmp_path, mo
         [COMMAND, *RUN, *more], cwd=tmp_path, env=environment(), start_new_session=True, text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
-    while process.poll() is None and not (tmp_path / "out" / "store.db").exists():
-        pass
+    is_begun = (tmp_path / "out" / "store.db").exists
+    wait_until(lambda: process.poll() is not None or is_begun(), "the run to begin", PATIENCE_S)
     os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, out) == (130, "")

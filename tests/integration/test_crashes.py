@@ -120,7 +120,7 @@ def test_the_real_command_killed_again_and_again_ends_as_if_it_had_not_been(nigh
     for more_bytes in (1, 100_000, 300_000, 1, 200_000):
         # It is killed as soon as it has written so much more.
         limit = _size(log) + more_bytes
-        command = [sys.executable, "-c", "from skymesh_local.cli import main; main()", *map(str, arguments)]
+        command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while process.poll() is None and _size(log) < limit:
                 """Look again."""

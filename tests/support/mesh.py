@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +32,7 @@ from skymesh_local.delivery import open_delivery
 from skymesh_local.find import find_run
 from skymesh_local.run import run_job
 from skymesh_local.settings import RunSettings
+from support.forks import fork
 
 TESTS = Path(__file__).parents[1]
 ANALYSE = {"summary": {"unit": "LightCurveSummary"}, "decline": {"unit": "FastDecliner"}}
@@ -77,8 +77,8 @@ def constant(numbers):
 
 def skymesh(*arguments, path=()):
     """Run the command line as a process of its own, with further folders to import from."""
-    command = [sys.executable, "-c", "from skymesh_local.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, env=with_path(*path), capture_output=True, text=True, check=False)
+    done = fork(*arguments, path=[*path, TESTS], env=with_path(*path))
+    return subprocess.CompletedProcess(arguments, *done)
 
 
 def with_path(*folders):
