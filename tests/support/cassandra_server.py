@@ -49,10 +49,8 @@ class CassandraServer(JvmServer):
 
     Parameters
     ----------
-    home, ports
+    home, ports, heap
         See `JvmServer`; the second port is that of its storage, the third that of its management.
-    heap
-        Size of its heap.
     settings
         Further settings of ``cassandra.yaml``; None takes one away.
     """
@@ -60,6 +58,7 @@ class CassandraServer(JvmServer):
     name = "cassandra"
     main = "org.apache.cassandra.service.CassandraDaemon"
     port_count = 3
+    small_heap = "768M"
     ready_line = "Starting listening for CQL clients"
 
     def __init__(
@@ -67,11 +66,10 @@ class CassandraServer(JvmServer):
         home: Path,
         ports: Sequence[int] = (),
         *,
-        heap: str = "768M",
+        heap: str = "",
         settings: Mapping[str, object] = _NO_MORE,
     ) -> None:
-        super().__init__(home, ports)
-        self._heap = heap
+        super().__init__(home, ports, heap=heap)
         self._settings = settings
 
     def configure(self) -> None:
@@ -126,13 +124,7 @@ class CassandraServer(JvmServer):
         yield "--add-opens=jdk.management/com.sun.management.internal=ALL-UNNAMED"
         for package in _EXPORTED:
             yield f"--add-exports={package}=ALL-UNNAMED"
-        yield from (
-            f"-javaagent:{meter}",
-            f"-Xms{self._heap}",
-            f"-Xmx{self._heap}",
-            "-Xss256k",
-            "-XX:+UseG1GC",
-        )
+        yield from (f"-javaagent:{meter}", *self.memory(), "-Xss256k")
         yield "-XX:MaxDirectMemorySize=256M"
         for name, value in properties.items():
             yield f"-D{name}={value}"

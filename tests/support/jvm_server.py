@@ -32,17 +32,22 @@ class JvmServer:
         Folder of its configuration, data and log; made if it is not there.
     ports
         The ports it listens to, the one for clients first; free ones if not given.
+    heap
+        Size of its heap, for one that is to run long. Unless given it is small, and code is compiled quickly
+        rather than well: most of what a test's server computes is the compiling.
     """
 
     name: ClassVar[str]
     main: ClassVar[str]
     port_count: ClassVar[int]
+    small_heap: ClassVar[str]
     ready_line: ClassVar[str]
     """What it writes to its log when it is ready."""
 
-    def __init__(self, home: Path, ports: Sequence[int] = ()) -> None:
+    def __init__(self, home: Path, ports: Sequence[int] = (), *, heap: str = "") -> None:
         self.home = home
         self.ports = tuple(ports) or free_ports(self.port_count)
+        self._heap = heap
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -74,6 +79,13 @@ class JvmServer:
     def options(self) -> Iterable[str]:
         """Return options of the Java machine."""
         raise NotImplementedError
+
+    def memory(self) -> Iterable[str]:
+        """Return those options of the Java machine that depend on how long it is to run."""
+        heap = self._heap or self.small_heap
+        yield from (f"-Xms{heap}", f"-Xmx{heap}", "-XX:+UseG1GC")
+        if not self._heap:
+            yield "-XX:TieredStopAtLevel=1"
 
     def arguments(self) -> Sequence[str]:
         """Return the arguments of the server's main class."""
@@ -173,7 +185,7 @@ def is_open(port: int) -> bool:
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def wait_until(condition: Callable[[], bool], what: str, limit_s: float) -> None:
+def wait_until(condition: Callable[[], bool], what: str, limit_s: float, *, every_s: float = _POLL_S) -> None:
     """Wait until a condition holds.
 
     Raises
@@ -185,7 +197,7 @@ def wait_until(condition: Callable[[], bool], what: str, limit_s: float) -> None
     while not condition():
         if time.monotonic() > end:
             raise TimeoutError(f"waited {limit_s:g} s in vain for {what}")
-        time.sleep(_POLL_S)
+        time.sleep(every_s)
 
 
 @contextmanager

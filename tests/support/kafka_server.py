@@ -39,10 +39,8 @@ class KafkaServer(JvmServer):
 
     Parameters
     ----------
-    home, ports
+    home, ports, heap
         See `JvmServer`; the second port is the controller's.
-    heap
-        Size of its heap.
     settings
         Further settings of the broker.
     listeners
@@ -54,6 +52,7 @@ class KafkaServer(JvmServer):
     name = "kafka"
     main = "kafka.Kafka"
     port_count = 2
+    small_heap = "512M"
     ready_line = "Kafka Server started"
 
     def __init__(
@@ -61,13 +60,12 @@ class KafkaServer(JvmServer):
         home: Path,
         ports: Sequence[int] = (),
         *,
-        heap: str = "512M",
+        heap: str = "",
         settings: Mapping[str, str] = _NO_MORE,
         listeners: Mapping[str, tuple[str, int]] | None = None,
         users: Mapping[str, str] = _NO_MORE,
     ) -> None:
-        super().__init__(home, ports)
-        self._heap = heap
+        super().__init__(home, ports, heap=heap)
         self._settings = settings
         self._listeners = listeners or {}
         self._users = users
@@ -86,8 +84,8 @@ class KafkaServer(JvmServer):
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
         ]
         done = subprocess.run(
-            ["java", "-Xmx256M", "-cp", self.class_path(), "kafka.tools.StorageTool", "format",
-             "-t", cluster, "-c", str(self._properties), *credentials],
+            ["java", "-Xmx256M", "-XX:TieredStopAtLevel=1", "-cp", self.class_path(),
+             "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._properties), *credentials],
             check=False, capture_output=True, text=True,
         )  # fmt: skip
         if done.returncode:
@@ -95,7 +93,7 @@ class KafkaServer(JvmServer):
 
     def options(self) -> Iterable[str]:
         """Return options of the Java machine."""
-        return (f"-Xms{self._heap}", f"-Xmx{self._heap}", "-XX:+UseG1GC", "-Djava.awt.headless=true")
+        return (*self.memory(), "-Djava.awt.headless=true")
 
     def arguments(self) -> Sequence[str]:
         """Return the arguments of the server's main class."""

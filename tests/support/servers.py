@@ -101,14 +101,14 @@ def is_alive(pid: int) -> bool:
 def _new_server(name: str, home: Path, heap: str) -> AbstractContextManager[JvmServer | ContainerServer]:
     if not is_jvm_there():
         return _CONTAINERS[name]()
-    return _KINDS[name](home, **({"heap": heap} if heap else {}))
+    return _KINDS[name](home, heap=heap)
 
 
 def main() -> None:
     """Keep a server until told to end, or until the owner is gone."""
     parser = argparse.ArgumentParser(description="Start a real server and keep it until told to end.")
     parser.add_argument("server", choices=sorted(VARIABLES))
-    parser.add_argument("--heap", default="", help="size of its heap, e.g. 1G")
+    parser.add_argument("--heap", default="", help="size of its heap, e.g. 1G, for one that runs long")
     parser.add_argument("--owner", type=int, help="end with the process of this number")
     arguments = parser.parse_args()
     told_to_end = threading.Event()
@@ -122,6 +122,9 @@ def main() -> None:
         while not told_to_end.wait(_WATCH_S):
             if arguments.owner is not None and not is_alive(arguments.owner):
                 break
+        # Nobody will look at its data again: it need not put them away.
+        if isinstance(server, JvmServer):
+            server.kill()
 
 
 if __name__ == "__main__":
