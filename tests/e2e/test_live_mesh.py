@@ -41,9 +41,9 @@ def test_real_alerts_give_the_digest_of_a_run_and_every_command_reads_them(mesh,
     for survey, folder in real_packets(shared_data).items():
         mesh.publish(folder, survey=survey)
     mesh.wait_drained()
-    for job, run in runs.items():
+    audits = {job: mesh.audit(run, is_final=True) for job, run in runs.items()}
+    for job, told in audits.items():
         embedded = run_embedded(job, real_packets(shared_data).values(), tmp_path / job)
-        told = mesh.audit(run, is_final=True)
         assert told["digest"] == embedded["digest"]
         assert told["results_digest"] == embedded["results_digest"]
         assert numbers_of(job, embedded).items() <= told["packets"].items()
@@ -52,7 +52,7 @@ def test_real_alerts_give_the_digest_of_a_run_and_every_command_reads_them(mesh,
     assert mesh.repeated() == {}
     replay = ("run", "fast_decline", "--store", mesh.url, "--log", "fast_decline")
     replayed = json.loads(mesh.run(*replay, "--json", "--out", tmp_path / "again"))
-    assert replayed["digest"] == mesh.audit(runs["fast_decline"])["digest"]
+    assert replayed["digest"] == audits["fast_decline"]["digest"]
     read_back(mesh, tmp_path / "again")
     for service in mesh.services:
         assert service.stop() == 0, service.log.read_text()

@@ -14,7 +14,9 @@ import urllib.request
 import uuid
 from pathlib import Path
 
-from skymesh_local.audit import audit
+from skymesh.model.run import JobRecord
+from skymesh_local.audit import _unread
+from skymesh_local.audit_journal import collect_journal
 from skymesh_local.find import find_run
 from skymesh_local.mesh import open_mesh
 from support.jvm_server import wait_until
@@ -201,7 +203,7 @@ class LiveMesh:
     def wait_drained(self, limit_s=DRAINED_S):
         """Wait until nothing is in flight any more."""
         for run in self.runs:
-            # An audit reads much: not again and again while the services need the processors.
+            # To look reads much: not again and again while the services need the processors.
             wait_until(
                 lambda run=run: self.here(lambda: in_flight(self.url, run)) == 0,
                 "all is through",
@@ -239,4 +241,6 @@ class LiveMesh:
 async def in_flight(url, run):
     """Return how many records some tier has not completed."""
     async with open_mesh(url) as mesh:
-        return (await audit(mesh, await find_run(mesh.store, run), is_final=False)).inflight
+        found = await find_run(mesh.store, run)
+        journal = await collect_journal(mesh, found, await mesh.store.get(JobRecord, id=found.job))
+        return sum(journal.left.values()) + await _unread(mesh, journal)
