@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -60,6 +61,15 @@ def test_a_folder_that_is_not_there_is_said_at_once(tmp_path):
         Lsst().schemas_in(tmp_path / "nowhere")
 
 
+@pytest.fixture
+def _no_trace():
+    """What the survey's package lies in is forgotten again: other tests would find it there."""
+    yield
+    for name in ("lsst", "lsst.alert"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.usefixtures("_no_trace")
 def test_the_files_of_the_surveys_package_are_read_without_running_its_code(tmp_path, monkeypatch):
     assert Lsst().packaged_schemas() is None, "the optional package is installed"
     package = tmp_path / "lsst" / "alert" / "packet"
