@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from e2e.command import only, skymesh
+from e2e.command import forked, only, skymesh
 
 JOB = """\
 name: nightly
@@ -105,9 +105,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("text, words", MISTAKES.values(), ids=MISTAKES.keys())
-def test_one_mistake_is_one_line_that_says_what_and_where(forks, tmp_path, text, words):
+def test_one_mistake_is_one_line_that_says_what_and_where(tmp_path, text, words):
     (tmp_path / "bad.yaml").write_text(text)
-    done = forks("check", "bad.yaml", cwd=tmp_path)
+    done = forked("check", "bad.yaml", cwd=tmp_path)
     line = only(done.mistakes)
     assert done.code == 2
     assert line.startswith("bad.yaml")
@@ -120,22 +120,22 @@ def test_one_mistake_is_one_line_that_says_what_and_where(forks, tmp_path, text,
     [bytes(range(256)), JOB.encode("utf-16"), JOB.encode() + b"# \xe9\n"],
     ids=["binary", "UTF-16", "Latin-1"],
 )
-def test_bytes_that_are_not_utf8_are_one_line(forks, tmp_path, data):
+def test_bytes_that_are_not_utf8_are_one_line(tmp_path, data):
     (tmp_path / "bad.yaml").write_bytes(data)
-    done = forks("check", "bad.yaml", cwd=tmp_path)
+    done = forked("check", "bad.yaml", cwd=tmp_path)
     assert (done.code, only(done.mistakes)) == (2, "bad.yaml: cannot be read: not UTF-8 text")
 
 
 @pytest.mark.parametrize("name", ["nowhere.yaml", "folder", "job.yaml/x", "", "Survey_Summary"])
-def test_no_file_is_one_line_that_names_the_built_in_jobs(forks, tmp_path, name):
+def test_no_file_is_one_line_that_names_the_built_in_jobs(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "job.yaml").write_text(JOB)
-    done = forks("check", name, cwd=tmp_path)
+    done = forked("check", name, cwd=tmp_path)
     assert done.code == 2
     assert "survey_summary" in only(done.mistakes)
 
 
-def test_several_mistakes_are_a_line_each(forks, tmp_path):
+def test_several_mistakes_are_a_line_each(tmp_path):
     (tmp_path / "bad.yaml").write_text(
         "name: j\n"
         "channels:\n"
@@ -146,7 +146,7 @@ def test_several_mistakes_are_a_line_each(forks, tmp_path):
         "      x: {unit: FastDecliner, config: {bogus: 1, max_gap_days: -1}}\n"
         "      y: {unit: AcceptAll}\n"
     )
-    done = forks("check", "bad.yaml", cwd=tmp_path)
+    done = forked("check", "bad.yaml", cwd=tmp_path)
     assert done.code == 2
     told = done.mistakes
     for words in (
@@ -157,11 +157,11 @@ def test_several_mistakes_are_a_line_each(forks, tmp_path):
     assert len(told) == 6
 
 
-def test_two_unknown_parameters_are_two_lines(forks, tmp_path):
+def test_two_unknown_parameters_are_two_lines(tmp_path):
     (tmp_path / "bad.yaml").write_text(
         with_filter('{unit: SampleFilter, config: {rate: "${one}", more: "${two}"}}')
     )
-    told = forks("check", "bad.yaml", cwd=tmp_path).mistakes
+    told = forked("check", "bad.yaml", cwd=tmp_path).mistakes
     assert len(told) == 2
     assert "${one}" in told[0]
     assert "${two}" in told[1]
@@ -180,10 +180,10 @@ def test_two_unknown_parameters_are_two_lines(forks, tmp_path):
         ("rate=!!python/name:os.system", ["rate", "tag"]),
     ],
 )
-def test_a_wrong_setting_is_one_line(forks, tmp_path, setting, words):
+def test_a_wrong_setting_is_one_line(tmp_path, setting, words):
     job = "parameters: {rate: 0.5}\n" + with_filter('{unit: SampleFilter, config: {rate: "${rate}"}}')
     (tmp_path / "job.yaml").write_text(job)
-    done = forks("check", "job.yaml", "--set", setting, cwd=tmp_path)
+    done = forked("check", "job.yaml", "--set", setting, cwd=tmp_path)
     assert done.code == 2
     assert [word for word in words if word not in only(done.mistakes)] == []
 
@@ -199,9 +199,9 @@ WELL_FORMED = {
 
 
 @pytest.mark.parametrize("text", WELL_FORMED.values(), ids=WELL_FORMED.keys())
-def test_a_job_without_mistakes_is_accepted(forks, tmp_path, text):
+def test_a_job_without_mistakes_is_accepted(tmp_path, text):
     (tmp_path / "job.yaml").write_text(text)
-    done = forks("check", "job.yaml", cwd=tmp_path)
+    done = forked("check", "job.yaml", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "nightly/a" in done.out
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import fastavro
 import pytest
 
-from e2e.command import audit, skymesh, write_files
+from e2e.command import audit, forked, skymesh, write_files
 from skymesh.surveys.ztf.packet_schema import PACKET_SCHEMA
 from support.packets import JD, candidate, container, detection, forced, limit, packet, record
 
@@ -202,33 +202,33 @@ def test_dead_letters_are_one_warning_for_all(bad):
 
 
 @pytest.mark.parametrize("name", SCHEMAS_DAMAGED)
-def test_a_schema_that_is_none_is_a_dead_letter(forks, tmp_path, name):
+def test_a_schema_that_is_none_is_a_dead_letter(tmp_path, name):
     write_files(tmp_path / "packets", {"bad.avro": SCHEMAS_DAMAGED[name], "good.avro": GOOD})
-    done = forks("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
+    done = forked("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
     assert done.code == 0, done.err[-500:]
     alerts = done.json["alerts"]
     assert (alerts["read"], alerts["published"], alerts["dead"]) == (2, 1, 1)
 
 
-def test_records_of_no_bytes_do_not_run_for_ever(forks, tmp_path):
+def test_records_of_no_bytes_do_not_run_for_ever(tmp_path):
     write_files(tmp_path / "packets", {"bad.avro": raw_container(b'"null"', 1 << 60, b""), "good.avro": GOOD})
-    done = forks("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
+    done = forked("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
     assert done.code == 0, done.err[-500:]
     assert done.json["alerts"]["published"] == 1
 
 
-def test_a_flipped_bit_anywhere_spoils_at_most_its_own_packet(forks, tmp_path):
+def test_a_flipped_bit_anywhere_spoils_at_most_its_own_packet(tmp_path):
     rng = random.Random(7)
     places = [rng.randrange(4, len(ONE)) for _ in range(300)]
     files = {f"{n:03d}.avro": flipped(ONE, place, 1 << rng.randrange(8)) for n, place in enumerate(places)}
     write_files(tmp_path / "packets", {**files, "good.avro": GOOD})
-    done, sources, _ = run_and_trace(forks, tmp_path, tmp_path / "packets")
+    done, sources, _ = run_and_trace(forked, tmp_path, tmp_path / "packets")
     assert sources["good.avro"]["published"] == 1
     assert len(sources) == 301
     assert done.json["alerts"]["dead"] >= 50
 
 
-def test_no_number_in_a_packet_stops_the_run(forks, tmp_path):
+def test_no_number_in_a_packet_stops_the_run(tmp_path):
     """NaN, infinities and the largest floats in every field of every record, one at a time."""
     values = (math.nan, math.inf, -math.inf, 3e38, -3e38)
     files = {}
@@ -244,7 +244,7 @@ def test_no_number_in_a_packet_stops_the_run(forks, tmp_path):
                 records.append(record(object_id=f"ZTF21{kind}x{name}x{number}", **where))
             files[f"{kind}_{name}.avro"] = container(records)
     write_files(tmp_path / "packets", files)
-    done, sources, letters = run_and_trace(forks, tmp_path, tmp_path / "packets")
+    done, sources, letters = run_and_trace(forked, tmp_path, tmp_path / "packets")
     alerts = done.json["alerts"]
     assert alerts["read"] == 5 * len(files)
     assert {letter["code"] for of_file in letters.values() for letter in of_file} == {INVALID}
@@ -260,10 +260,10 @@ def test_no_number_in_a_packet_stops_the_run(forks, tmp_path):
     )
 
 
-def test_a_history_of_ten_thousand_points_is_one_alert_like_any_other(forks, tmp_path):
+def test_a_history_of_ten_thousand_points_is_one_alert_like_any_other(tmp_path):
     history = [detection(jd_utc=JD - n / 100, candid=10_000 + n) for n in range(1, 10_001)]
     write_files(tmp_path / "packets", {"big.avro": packet(history=history), "good.avro": GOOD})
-    done, _, _ = run_and_trace(forks, tmp_path, tmp_path / "packets")
+    done, _, _ = run_and_trace(forked, tmp_path, tmp_path / "packets")
     assert done.json["alerts"]["accepted"] == 2
     assert done.json["datapoints"] == 10_002
     assert {unit["ok"] for unit in done.json["units"].values()} == {2}
@@ -288,18 +288,18 @@ NIGHT = {
 @pytest.mark.parametrize(
     "ending, mode", [(".tar", "w"), (".tar.gz", "w:gz"), (".tgz", "w:gz"), (".tar.xz", "w:xz")]
 )
-def test_a_tar_is_read_like_the_folder_it_was_made_from(forks, tmp_path, ending, mode):
+def test_a_tar_is_read_like_the_folder_it_was_made_from(tmp_path, ending, mode):
     write_files(tmp_path / "folder", NIGHT)
     write_tar(tmp_path / f"packets{ending}", dict(reversed(NIGHT.items())), mode)
     run = ("run", "survey_summary", "--json", "--alerts")
-    one = forks(*run, "folder", "--out", "one", cwd=tmp_path)
-    other = forks(*run, f"packets{ending}", "--out", "other", cwd=tmp_path)
+    one = forked(*run, "folder", "--out", "one", cwd=tmp_path)
+    other = forked(*run, f"packets{ending}", "--out", "other", cwd=tmp_path)
     for key in ("run", "alerts", "channels", "datapoints", "digest", "results_digest"):
         assert other.json[key] == one.json[key]
     assert (one.err, other.err) == ("", "")
 
 
-def test_junk_in_a_tar_is_dead_or_no_packet_and_leaves_no_file(forks, tmp_path):
+def test_junk_in_a_tar_is_dead_or_no_packet_and_leaves_no_file(tmp_path):
     path = tmp_path / "packets" / "junk.tar"
     members = {"README.txt": b"hello", ".DS_Store": b"x", "night/._0.avro": b"x",
                "/etc/absolute.avro": b"x", "../../above.avro": b"x"}  # fmt: skip
@@ -310,7 +310,7 @@ def test_junk_in_a_tar_is_dead_or_no_packet_and_leaves_no_file(forks, tmp_path):
             info = tarfile.TarInfo(name)
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
-    done, _, letters = run_and_trace(forks, tmp_path, path)
+    done, _, letters = run_and_trace(forked, tmp_path, path)
     assert {name.partition("!")[2] for name in letters} == {
         "README.txt", "/etc/absolute.avro", "../../above.avro",
     }  # fmt: skip
@@ -344,23 +344,23 @@ def damaged_tars():
 
 
 @pytest.mark.parametrize("name", damaged_tars())
-def test_a_damaged_tar_counts_its_tail_as_one_that_is_dead(forks, tmp_path, name):
+def test_a_damaged_tar_counts_its_tail_as_one_that_is_dead(tmp_path, name):
     data, readable = damaged_tars()[name]
     write_files(tmp_path / "packets", {name: data, "good.avro": GOOD})
     run = ("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json")
-    done = forks(*run, cwd=tmp_path)
+    done = forked(*run, cwd=tmp_path)
     assert done.code == 0, done.err[-500:]
     alerts = done.json["alerts"]
     assert alerts["dead"] >= 1, "the tail is lost without a word"
     if readable < len(NIGHT):
         assert (alerts["published"], alerts["dead"]) == (readable + 1, 1)
-    assert forks("audit", "--store", "sqlite:out/store.db", "--final", cwd=tmp_path).code == 0
+    assert forked("audit", "--store", "sqlite:out/store.db", "--final", cwd=tmp_path).code == 0
 
 
-def test_a_name_that_is_not_utf8_is_read_like_any_other(forks, tmp_path):
+def test_a_name_that_is_not_utf8_is_read_like_any_other(tmp_path):
     name = os.fsdecode(b"nuit-d'\xe9t\xe9/\xff.avro")
     write_files(tmp_path / "packets", {name: GOOD})
-    done = forks("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
+    done = forked("run", "survey_summary", "--alerts", "packets", "--out", "out", "--json", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.json["alerts"]["published"] == 1
     audit(tmp_path / "out" / "store.db", cwd=tmp_path)

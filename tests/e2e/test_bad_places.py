@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from e2e.command import COMMAND, audit, environment, only, skymesh, write_files
+from e2e.command import COMMAND, audit, environment, forked, only, skymesh, write_files
 from support.packets import packet
 
 RUN = ("run", "survey_summary", "--json")
@@ -53,14 +53,14 @@ def place(tmp_path):
     ],
     ids=lambda value: " ".join(value)[:60] if value[0].startswith("--") else "",
 )
-def test_a_wrong_place_is_one_line_and_nothing_is_made(forks, place, arguments, words):
+def test_a_wrong_place_is_one_line_and_nothing_is_made(place, arguments, words):
     os.mkfifo(place / "pipe.avro")
     (place / "loop.avro").symlink_to("loop.avro")
     connection = sqlite3.connect(place / "theirs.db")
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
     before = {path.name: path.lstat().st_size for path in place.iterdir()}
-    done = forks(*RUN, *arguments, cwd=place)
+    done = forked(*RUN, *arguments, cwd=place)
     assert done.code == 2, done
     assert [word for word in words if word not in only(done.mistakes)] == []
     after = {path.name: path.lstat().st_size for path in place.iterdir() if path.name != "skymesh-out"}
@@ -74,14 +74,14 @@ def test_a_wrong_place_is_one_line_and_nothing_is_made(forks, place, arguments, 
 @pytest.mark.parametrize(
     "store", ["nowhere.db", "note.txt", "empty.db", "theirs.db", "packets", "note.txt/x.db"]
 )
-def test_reading_what_is_no_store_is_one_line_and_changes_nothing(forks, place, command, store):
+def test_reading_what_is_no_store_is_one_line_and_changes_nothing(place, command, store):
     (place / "empty.db").write_bytes(b"")
     connection = sqlite3.connect(place / "theirs.db")
     connection.execute("CREATE TABLE theirs (x)")
     connection.commit()
     connection.close()
     before = {path: path.read_bytes() for path in place.iterdir() if path.is_file()}
-    done = forks(*command, "--store", f"sqlite:{store}", cwd=place)
+    done = forked(*command, "--store", f"sqlite:{store}", cwd=place)
     assert (done.code, len(done.mistakes)) == (2, 1)
     assert {path: path.read_bytes() for path in place.iterdir() if path.is_file()} == before
 
@@ -104,8 +104,8 @@ def test_reading_what_is_no_store_is_one_line_and_changes_nothing(forks, place, 
     ],
     ids=" ".join,
 )
-def test_wrong_arguments_are_exit_code_2(forks, tmp_path, arguments):
-    done = forks(*arguments, cwd=tmp_path)
+def test_wrong_arguments_are_exit_code_2(tmp_path, arguments):
+    done = forked(*arguments, cwd=tmp_path)
     assert done.code == 2
     if arguments:
         assert len(done.mistakes) == 1
@@ -117,8 +117,8 @@ def test_wrong_arguments_are_exit_code_2(forks, tmp_path, arguments):
 @pytest.mark.parametrize(
     "command", [[], ["run"], ["check"], ["units"], ["show"], ["trace"], ["reproduce"], ["audit"]]
 )
-def test_help_is_there_for_every_command(forks, tmp_path, command):
-    done = forks(*command, "--help", cwd=tmp_path)
+def test_help_is_there_for_every_command(tmp_path, command):
+    done = forked(*command, "--help", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "Usage: skymesh" in done.out
 
@@ -129,18 +129,18 @@ def test_a_wrong_log_level_is_one_line(tmp_path):
     assert "SKYMESH_LOG_LEVEL" in only(done.mistakes)
 
 
-def test_a_pipe_among_packets_does_not_stop_the_run(forks, place):
+def test_a_pipe_among_packets_does_not_stop_the_run(place):
     os.mkfifo(place / "packets" / "pipe.avro")
     (place / "packets" / "lost.avro").symlink_to("nowhere")
     (place / "packets" / "folder.avro").mkdir()
-    done = forks(*RUN, "--alerts", "packets", "--out", "out", cwd=place)
+    done = forked(*RUN, "--alerts", "packets", "--out", "out", cwd=place)
     assert done.code == 0, done.err[-500:]
     assert done.json["alerts"]["published"] == 1
 
 
-def test_folders_that_link_to_each_other_are_read_once(forks, place):
+def test_folders_that_link_to_each_other_are_read_once(place):
     (place / "packets" / "up").symlink_to("..")
-    done = forks(*RUN, "--alerts", "packets", "--out", "out", cwd=place)
+    done = forked(*RUN, "--alerts", "packets", "--out", "out", cwd=place)
     assert (done.code, done.err) == (0, "")
     assert done.json["alerts"] == {"read": 1, "published": 1, "duplicate": 0, "dead": 0, "accepted": 1}
 
@@ -170,15 +170,15 @@ def test_a_file_that_may_not_be_read_is_a_dead_letter_and_a_folder_one_line(plac
 
 
 @pytest.mark.parametrize("name", ["candidates.csv", "candidates.ecsv"])
-def test_a_product_whose_place_is_taken_is_one_line_and_can_be_made_later(forks, place, name):
+def test_a_product_whose_place_is_taken_is_one_line_and_can_be_made_later(place, name):
     (place / "out" / name / "full").mkdir(parents=True)
     run = (*RUN, "--alerts", "packets", "--out", "out")
-    done = forks(*run, cwd=place)
+    done = forked(*run, cwd=place)
     assert done.code in {1, 2}
     assert f"out/{name}" in only(done.mistakes)
     (place / "out" / name / "full").rmdir()
     (place / "out" / name).rmdir()
-    assert forks(*run, cwd=place).code == 0
+    assert forked(*run, cwd=place).code == 0
     assert (place / "out" / name).is_file()
     audit(place / "out" / "store.db", cwd=place)
 

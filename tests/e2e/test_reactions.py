@@ -218,26 +218,26 @@ def test_a_message_that_was_not_written_or_is_not_accounted_for_is_a_hole(told, 
     ("authority: example.org, ", "", "names its authority"),
     ("      event: ", "      view: ", "react.view: 'view' is what the journal calls"),
 ])  # fmt: skip
-def test_a_mistake_in_a_reaction_is_one_line_that_says_where(forks, tmp_path, old, new, said):
+def test_a_mistake_in_a_reaction_is_one_line_that_says_where(tmp_path, old, new, said):
     assert old in JOB
     (tmp_path / "job.yaml").write_text(JOB.replace(old, new))
     for verb in ("check", "run"):
-        done = forks(verb, "job.yaml", cwd=tmp_path)
+        done = forked(verb, "job.yaml", cwd=tmp_path)
         assert done.code == 2
         assert said in only(done.mistakes)
         assert "channels." in only(done.mistakes)
 
 
-def test_a_folder_in_which_nothing_can_be_written_is_one_line_and_the_same_command_goes_on(forks, tmp_path):
+def test_a_folder_in_which_nothing_can_be_written_is_one_line_and_the_same_command_goes_on(tmp_path):
     (tmp_path / "job.yaml").write_text(JOB)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "event").write_text("in the way")
     command = ("run", "job.yaml", "--out", "out", "--json")
-    done = forks(*command, cwd=tmp_path)
+    done = forked(*command, cwd=tmp_path)
     assert done.code == 1
     assert "event" in only(done.mistakes)
     (tmp_path / "out" / "event").unlink()
-    again = forks(*command, cwd=tmp_path)
+    again = forked(*command, cwd=tmp_path)
     assert again.code == 0
     assert len(list((tmp_path / "out" / "event").iterdir())) == 1
     assert audit(tmp_path / "out" / "store.db", cwd=tmp_path)["balanced"]

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 import msgspec
 import pytest
 
-from e2e.command import Done, only, skymesh, write_files
+from e2e.command import Done, forked, only, skymesh, write_files
 from skymesh.codecs import wire
 from skymesh.model.execution import Result, content_digest
 from skymesh.model.run import RunSummary
@@ -40,11 +40,11 @@ KINDS = ("alert", "point", "state", "config", "job", "run", "result", "journal",
 class Store:
     """A finished run in a store, and the commands that read it."""
 
-    def __init__(self, folder, forks, numbers):
-        self.folder, self._forks, self.numbers = folder, forks, numbers
+    def __init__(self, folder, numbers):
+        self.folder, self.numbers = folder, numbers
 
     def __call__(self, command, *arguments) -> Done:
-        return self._forks(command, *arguments, "--store", "sqlite:store.db", cwd=self.folder)
+        return forked(command, *arguments, "--store", "sqlite:store.db", cwd=self.folder)
 
     def told(self, command, *arguments):
         done = self(command, *arguments, "--json")
@@ -59,7 +59,7 @@ class Store:
         """Copy the store to be tampered with."""
         for path in self.folder.glob("store.db*"):
             shutil.copy(path, folder)
-        return Store(folder, self._forks, self.numbers)
+        return Store(folder, self.numbers)
 
 
 @contextmanager
@@ -70,7 +70,7 @@ def opened(folder):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory, forks):
+def store(tmp_path_factory):
     """Two channels with different rights, over two objects: one of them with private points."""
     folder = tmp_path_factory.mktemp("store")
     first = candidate(jd_utc=JD, magpsf=18.0)
@@ -88,11 +88,11 @@ def store(tmp_path_factory, forks):
     run = ("run", "job.yaml", "--alerts", "night", "--store", "sqlite:store.db", "--out", "out", "--json")
     done = skymesh(*run, cwd=folder)
     assert done.code == 0, done
-    return Store(folder, forks, done.json)
+    return Store(folder, done.json)
 
 
 def test_check_prints_the_plan(store):
-    done = store._forks("check", "job.yaml", cwd=store.folder)
+    done = forked("check", "job.yaml", cwd=store.folder)
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[0] == f"{store.numbers['job']}  two"
     for word in ("two/public", "two/partners", "AcceptAll 1", "VisiblePoints 1", "DifferenceFlux 1",
@@ -101,15 +101,15 @@ def test_check_prints_the_plan(store):
         assert word in done.out
 
 
-def test_check_of_a_built_in_job(forks, tmp_path):
-    done = forks("check", "survey_summary", cwd=tmp_path)
+def test_check_of_a_built_in_job(tmp_path):
+    done = forked("check", "survey_summary", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "survey_summary/all" in done.out
     assert list(tmp_path.iterdir()) == []
 
 
-def test_units_are_listed_each_with_a_sentence(forks, tmp_path):
-    done = forks("units", cwd=tmp_path)
+def test_units_are_listed_each_with_a_sentence(tmp_path):
+    done = forked("units", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     lines = dict(line.split(maxsplit=1) for line in done.out.splitlines())
     assert {
@@ -123,16 +123,16 @@ def test_units_are_listed_each_with_a_sentence(forks, tmp_path):
     assert all(sentence.endswith(".") for sentence in lines.values())
 
 
-def test_a_unit_is_documented_with_its_parameters(forks, tmp_path):
-    done = forks("units", "FastDecliner", cwd=tmp_path)
+def test_a_unit_is_documented_with_its_parameters(tmp_path):
+    done = forked("units", "FastDecliner", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("FastDecliner 1, Analyser (skymesh ")
     assert "min_rate_mag_per_day: float, default 0.1" in done.out
     assert "An object is fast if it fades by more than this." in done.out
     assert "inputs\n  curve: light curve\n" in done.out
     assert "makes FastDecline\n  fast: bool\n" in done.out
-    assert "must be given" in forks("units", "SampleFilter", cwd=tmp_path).out
-    unknown = forks("units", "fastdecliner", cwd=tmp_path)
+    assert "must be given" in forked("units", "SampleFilter", cwd=tmp_path).out
+    unknown = forked("units", "fastdecliner", cwd=tmp_path)
     assert unknown.code == 2
     assert "FastDecliner" in only(unknown.mistakes)
 
@@ -440,7 +440,7 @@ def test_show_asks_which_channel_if_two_jobs_have_one_of_the_name(store, tmp_pat
     copy = store.copy(tmp_path)
     (tmp_path / "job.yaml").write_text(JOB.replace("name: two", "name: other"))
     run = ("run", "job.yaml", "--store", "sqlite:store.db", "--out", "out", "--json")
-    assert store._forks(*run, cwd=tmp_path).code == 0
+    assert forked(*run, cwd=tmp_path).code == 0
     done = copy("show", STOCK, "--channel", "public")
     assert done.code == 2
     assert "two/public" in only(done.mistakes)

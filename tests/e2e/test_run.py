@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from e2e.command import PATIENCE_S, Done, audit, environment, lasting, only, skymesh, write_files
+from e2e.command import PATIENCE_S, Done, audit, environment, forked, lasting, only, skymesh, write_files
 from support.packets import JD, container, detection, packet, record
 
 KEYS = {
@@ -119,11 +119,11 @@ def test_it_is_the_same_run_as_a_module_in_another_folder_with_workers(night, tm
     assert [path.name for path in tmp_path.iterdir()] == ["elsewhere"]
 
 
-def test_run_by_name_is_a_run_apart_that_shares_the_results(night, tmp_path, forks):
+def test_run_by_name_is_a_run_apart_that_shares_the_results(night, tmp_path):
     _, first = night
     run = ("run", "survey_summary", "--json", "--store", "sqlite:both.db")
-    forks(*run, "--out", "one", cwd=tmp_path)
-    other = forks(*run, "--run", "again", cwd=tmp_path).json
+    forked(*run, "--out", "one", cwd=tmp_path)
+    other = forked(*run, "--run", "again", cwd=tmp_path).json
     assert other["run"] != first.json["run"]
     assert {unit["memoised"] for unit in other["units"].values()} == {63}
     for key in ("job", "alerts", "channels", "datapoints", "digest", "results_digest"):
@@ -134,24 +134,24 @@ def test_run_by_name_is_a_run_apart_that_shares_the_results(night, tmp_path, for
     assert (tmp_path / "skymesh-out" / "again" / "candidates.csv").is_file()
 
     # The log is shared, the runs are two: an audit must be told which.
-    several = forks("audit", "--store", "sqlite:both.db", cwd=tmp_path)
+    several = forked("audit", "--store", "sqlite:both.db", cwd=tmp_path)
     line = only(several.mistakes)
     assert several.code == 2
     assert first.json["run"] in line
     assert other["run"] in line
     for name in ("again", other["run"], other["run"].removeprefix("run:")[:8]):
-        told = forks("audit", "--store", "sqlite:both.db", "--run", name, "--json", cwd=tmp_path)
+        told = forked("audit", "--store", "sqlite:both.db", "--run", name, "--json", cwd=tmp_path)
         assert (told.code, told.json["run"]) == (0, other["run"])
-    unknown = forks("audit", "--store", "sqlite:both.db", "--run", "third", cwd=tmp_path)
+    unknown = forked("audit", "--store", "sqlite:both.db", "--run", "third", cwd=tmp_path)
     assert (unknown.code, len(unknown.mistakes)) == (2, 1)
 
 
-def test_a_job_file_with_parameters(forks, tmp_path):
+def test_a_job_file_with_parameters(tmp_path):
     (tmp_path / "job.yaml").write_text(JOB)
     run = ("run", tmp_path / "job.yaml", "--json")
-    half = forks(*run, cwd=tmp_path).json
-    whole = forks(*run, "--set", "rate=1", cwd=tmp_path).json
-    slow = forks(*run, "--set", "rate=1", "--set", "limit=0.3", "--out", "slow", cwd=tmp_path).json
+    half = forked(*run, cwd=tmp_path).json
+    whole = forked(*run, "--set", "rate=1", cwd=tmp_path).json
+    slow = forked(*run, "--set", "rate=1", "--set", "limit=0.3", "--out", "slow", cwd=tmp_path).json
     channels = [numbers["channels"]["sampled/some"] for numbers in (half, whole, slow)]
     assert 0 < channels[0]["accepted"] < channels[1]["accepted"] == channels[2]["accepted"] == 63
     assert channels[0]["rejected"] == 63 - channels[0]["accepted"]
@@ -172,7 +172,7 @@ NIGHT = [
 ]
 
 
-def test_names_and_order_of_files_make_no_difference(forks, tmp_path):
+def test_names_and_order_of_files_make_no_difference(tmp_path):
     one = {f"{n:02d}.avro": container([packet]) for n, packet in enumerate(NIGHT)}
     other = {
         f"x/{11 - n:02d}.AVRO": container([packet], codec="deflate") for n, packet in enumerate(NIGHT[:5])
@@ -181,10 +181,10 @@ def test_names_and_order_of_files_make_no_difference(forks, tmp_path):
     write_files(tmp_path / "one", one)
     write_files(tmp_path / "other", other | {"notes.txt": b"no packet, and not read"})
     run = ("run", "survey_summary", "--json", "--alerts")
-    first = forks(*run, "one", cwd=tmp_path)
+    first = forked(*run, "one", cwd=tmp_path)
     files = [f"--alerts=other/{name}" for name in reversed(other)]
-    second = forks("run", "survey_summary", "--json", *files, cwd=tmp_path)
-    third = forks(*run, "other", cwd=tmp_path)
+    second = forked("run", "survey_summary", "--json", *files, cwd=tmp_path)
+    third = forked(*run, "other", cwd=tmp_path)
     assert (first.err, second.err, third.err) == ("", "", "")
     for numbers in (second.json, third.json):
         assert {k: v for k, v in lasting(numbers).items() if k != "journal"} == {
@@ -193,35 +193,35 @@ def test_names_and_order_of_files_make_no_difference(forks, tmp_path):
     assert first.json["alerts"]["accepted"] == 12
 
 
-def test_the_log_of_a_run_can_be_replayed(night, tmp_path, forks):
+def test_the_log_of_a_run_can_be_replayed(night, tmp_path):
     folder, first = night
     store = only(list(folder.glob("skymesh-out/survey_summary-*/store.db")))
     run = ("run", "survey_summary", "--json", "--store", f"sqlite:{store}", "--log", first.json["run"])
-    replayed = forks(*run, "--out", "replay", cwd=tmp_path)
+    replayed = forked(*run, "--out", "replay", cwd=tmp_path)
     assert (replayed.code, replayed.err) == (0, "")
     assert lasting(replayed.json)["digest"] == first.json["digest"]
     assert replayed.json["alerts"] == first.json["alerts"]
     assert audit(tmp_path / "replay" / "store.db", cwd=tmp_path)["digest"] == first.json["digest"]
     (tmp_path / "job.yaml").write_text(JOB)
-    other = forks("run", "job.yaml", *run[2:], "--out", "other", cwd=tmp_path)
+    other = forked("run", "job.yaml", *run[2:], "--out", "other", cwd=tmp_path)
     assert other.json["alerts"]["read"] == 64
     assert other.json["digest"] != first.json["digest"]
 
 
-def test_duplicates_are_counted_and_change_nothing(forks, tmp_path):
+def test_duplicates_are_counted_and_change_nothing(tmp_path):
     data = packet(object_id="ZTF21twice", history=[detection()])
     write_files(tmp_path / "packets", {"a.avro": data, "copy/a.avro": data, "b.avro": data})
-    done = forks("run", "survey_summary", "--alerts", "packets", "--out", "o", "--json", cwd=tmp_path)
+    done = forked("run", "survey_summary", "--alerts", "packets", "--out", "o", "--json", cwd=tmp_path)
     assert done.json["alerts"] == {"read": 3, "published": 3, "duplicate": 2, "dead": 0, "accepted": 1}
     assert done.json["channels"]["survey_summary/all"]["states"] == 1
     assert audit(tmp_path / "o" / "store.db", cwd=tmp_path)["packets"]["duplicate"] == 2
 
 
-def test_names_from_packets_and_folders_are_never_taken_for_markup(forks, tmp_path):
+def test_names_from_packets_and_folders_are_never_taken_for_markup(tmp_path):
     names = ("ZTF[/red]x", "[bold]", "=cmd|'x',y", 'a"b')
     packets = {f"{n}.avro": packet(object_id=name, jd_utc=JD + n, rcid=n) for n, name in enumerate(names)}
     write_files(tmp_path / "pack[/red]ets", packets)
-    done = forks("run", "survey_summary", "--alerts", "pack[/red]ets", "--out", "[bold]o[/x]", cwd=tmp_path)
+    done = forked("run", "survey_summary", "--alerts", "pack[/red]ets", "--out", "[bold]o[/x]", cwd=tmp_path)
     assert (done.code, done.err) == (0, "")
     assert "ztf:ZTF[/red]x" in done.out
     assert "[bold]o[/x]" in done.out

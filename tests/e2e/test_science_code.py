@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from e2e.command import Done, only, write_files
+from e2e.command import Done, forked, only, write_files
 from support.packets import JD, detection, packet
 from support.plugins import write_distribution
 
@@ -114,8 +114,8 @@ summarise:
 class Laboratory:
     """A folder with a package of units that is imported beside the mesh, and a run with them."""
 
-    def __init__(self, folder, forks):
-        self.folder, self._forks = folder, forks
+    def __init__(self, folder):
+        self.folder = folder
         (folder / "plugins").mkdir()
         entry_points = {"skymesh.units": {name: name for name in NAMES}}
         write_distribution(folder / "plugins", "lab_units", UNITS, entry_points)
@@ -129,7 +129,7 @@ class Laboratory:
         write_files(folder / "packets", packets)
 
     def __call__(self, *arguments) -> Done:
-        return self._forks(*arguments, cwd=self.folder, path=[self.folder / "plugins"])
+        return forked(*arguments, cwd=self.folder, path=[self.folder / "plugins"])
 
     def rewrite(self, old, new):
         path = self.folder / "plugins" / "lab_units.py"
@@ -144,13 +144,13 @@ def numbers_of(done):
 
 
 @pytest.fixture
-def laboratory(tmp_path, forks):
-    return Laboratory(tmp_path, forks)
+def laboratory(tmp_path):
+    return Laboratory(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, forks):
-    laboratory = Laboratory(tmp_path_factory.mktemp("finished"), forks)
+def finished(tmp_path_factory):
+    laboratory = Laboratory(tmp_path_factory.mktemp("finished"))
     return laboratory, laboratory("run", "job.yaml", "--alerts", "packets", "--out", "out", "--json")
 
 
@@ -225,7 +225,7 @@ def test_changed_code_under_the_same_version_is_a_run_apart_with_its_own_results
     assert laboratory("audit", "--store", "sqlite:out/store.db", "--run", "later", "--final").code == 0
 
 
-def test_a_unit_that_is_gone_or_broken_is_one_line(laboratory, count, forks):
+def test_a_unit_that_is_gone_or_broken_is_one_line(laboratory, count):
     reproduce = ("reproduce", count, "--store", "sqlite:out/store.db")
     laboratory.rewrite("import warnings", "import no_such_module")
     for arguments in (reproduce, ("check", "job.yaml"), ("units", "Counter")):
@@ -236,6 +236,6 @@ def test_a_unit_that_is_gone_or_broken_is_one_line(laboratory, count, forks):
     listed = laboratory("units")
     assert "FastDecliner" in listed.out
     assert "Traceback" not in listed.err
-    gone = forks(*reproduce, cwd=laboratory.folder)
+    gone = forked(*reproduce, cwd=laboratory.folder)
     assert gone.code == 2
     assert "Counter" in only(gone.mistakes)

@@ -13,7 +13,7 @@ import termios
 
 import pytest
 
-from e2e.command import COMMAND, PATIENCE_S, audit, environment, lasting, skymesh, write_files
+from e2e.command import COMMAND, PATIENCE_S, audit, environment, forked, lasting, skymesh, write_files
 from support.jvm_server import wait_until
 from support.packets import JD, container, detection, record
 
@@ -39,11 +39,11 @@ def packets(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(packets, tmp_path_factory, forks):
+def whole(packets, tmp_path_factory):
     """The numbers of a run that nobody stopped."""
     folder = tmp_path_factory.mktemp("whole")
     (folder / "packets").symlink_to(packets)
-    return forks(*RUN, "--json", cwd=folder).json
+    return forked(*RUN, "--json", cwd=folder).json
 
 
 class Terminal:
@@ -108,7 +108,7 @@ def test_away_from_a_terminal_there_is_no_progress(packets, tmp_path):
 
 
 @pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["one process", "workers"])
-def test_ctrl_c_is_one_line_and_the_same_command_goes_on(packets, whole, tmp_path, forks, more):
+def test_ctrl_c_is_one_line_and_the_same_command_goes_on(packets, whole, tmp_path, more):
     (tmp_path / "packets").symlink_to(packets)
     terminal = Terminal(*RUN, *more, cwd=tmp_path)
     terminal.read_until(r"alerts.* [1-9]\d*/1600 ")
@@ -120,7 +120,7 @@ def test_ctrl_c_is_one_line_and_the_same_command_goes_on(packets, whole, tmp_pat
     lines = [line for line in re.split(r"[\r\n]+", said.replace("^C", "")) if line and "/1600" not in line]
     assert lines == ["skymesh: stopped; the same command again goes on"]
 
-    again = forks(*RUN, "--json", cwd=tmp_path)
+    again = forked(*RUN, "--json", cwd=tmp_path)
     assert lasting(again.json) == lasting(whole)
     audit(tmp_path / "out" / "store.db", cwd=tmp_path)
 
