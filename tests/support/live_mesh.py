@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 
 from skymesh.model.run import JobRecord
-from skymesh_local.audit import _unread
+from skymesh_local.audit import unread_messages
 from skymesh_local.audit_journal import collect_journal
 from skymesh_local.find import find_run
 from skymesh_local.mesh import open_mesh
@@ -243,4 +243,4 @@ async def in_flight(url, run):
     async with open_mesh(url) as mesh:
         found = await find_run(mesh.store, run)
         journal = await collect_journal(mesh, found, await mesh.store.get(JobRecord, id=found.job))
-        return sum(journal.left.values()) + await _unread(mesh, journal)
+        return sum(journal.left.values()) + await unread_messages(mesh, journal)

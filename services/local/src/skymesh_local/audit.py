@@ -116,7 +116,7 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
         return await _audit_expired(mesh, found, expiries)
     job = await store.get(JobRecord, id=run.job)
     journal = await collect_journal(mesh, run, job)
-    found.waiting = _waiting(journal, await _unread(mesh, journal))
+    found.waiting = _waiting(journal, await unread_messages(mesh, journal))
     found.inflight = sum(found.waiting.values())
     found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
@@ -222,7 +222,7 @@ def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
     return holes
 
 
-async def _unread(mesh: Mesh, journal: Journal) -> int:
+async def unread_messages(mesh: Mesh, journal: Journal) -> int:
     """Return how many messages of the mesh's own survey topics ingest has not completed."""
     if journal.context.run is not None:
         return 0
