@@ -31,7 +31,7 @@ from skymesh_local.run import run_job
 from skymesh_local.settings import RunSettings
 from support import nights
 from support.damage import damage
-from support.live_loops import in_file, on_file
+from support.live_loops import begin_in_file, in_file, on_file
 from support.mesh import audit_store, channel, write_job
 from support.packets import container
 
@@ -331,6 +331,9 @@ def test_an_announcement_is_withdrawn_and_its_number_is_not_used_again(tmp_path)
         await announce_epoch(store, epochs, 1600)
         assert (await withdraw_epoch(store, epochs[0].log)).number == 1
         assert await epochs_of(store) == epochs
+        await loops.work()
+        with pytest.raises(SettingsError, match="epoch 1 was withdrawn meanwhile"):
+            await begin_in_file(store, loops.mesh.bus, (*epochs, epochs[0].followed_by(1)))
         await loops.deploy(job)
         await in_parts(loops, (9,), (2,))
         # Too late: it has begun.
@@ -358,13 +361,13 @@ def test_a_deployment_that_is_refused_leaves_nothing_behind(tmp_path):
     on_file(tmp_path / "mesh.db", work)
 
 
-def test_an_announcement_in_the_middle_of_a_deployment_undoes_it(tmp_path, monkeypatch):
+def test_an_announcement_in_the_middle_of_a_deployment_is_told(tmp_path, monkeypatch):
     job = write_job(tmp_path / "job.yaml", nights.channels())
     other = write_job(tmp_path / "other.yaml", {"all": channel()}, name="other")
 
     async def work(loops):
         mesh = loops.mesh
-        run = await loops.deploy(job)
+        await loops.deploy(job)
         publish = mesh.bus.publish
 
         async def announced(outputs):
@@ -375,7 +378,8 @@ def test_an_announcement_in_the_middle_of_a_deployment_undoes_it(tmp_path, monke
         with pytest.raises(EpochEndedError):
             await loops.deploy(other)
         monkeypatch.setattr(mesh.bus, "publish", publish)
-        assert await deployed_runs(mesh) == {"job": (run.id,)}
+        # It may be at work: nobody knows whether its markers were read in time.
+        assert (await deployed_runs(mesh)).keys() == {"job", "other"}
         await loops.work()
         await loops.renew()
         await loops.deploy(other)

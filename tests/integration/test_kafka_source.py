@@ -16,6 +16,7 @@ import pytest
 
 from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.publisher import Publisher
+from skymesh.bus.kafka.source import fence_sources
 from skymesh.bus.kafka.topics import Topic
 from skymesh.errors import BrokerUnavailableError, InvariantError
 from skymesh.model.deployment import Epoch
@@ -169,6 +170,42 @@ def test_whoever_takes_a_partition_fences_the_one_before(kafka_address):
     assert told == [4]
 
 
+def test_whoever_reads_for_the_first_time_is_fenced_as_others_are(kafka_address):
+    """Before anything came of a partition it is known that somebody reads it."""
+
+    async def work(survey):
+        await survey.night("20260101", 10, partitions=1)
+        read, go = asyncio.Event(), asyncio.Event()
+        told = []
+
+        async def slow(partition):
+            first = await partition.read(limit=4, max_bytes=1 << 20)
+            read.set()
+            await go.wait()
+            with pytest.raises(BrokerUnavailableError):
+                await partition.commit(first, [Outgoing(survey.target, "", r.value) for r in first.records])
+            told.append(first.first)
+
+        stop = asyncio.Event()
+        async with opened(survey.address, survey.bus, survey.offsets) as source:
+            member = source.group(f"{survey.space}.group", survey.pattern, slow, MEMBERSHIP)
+            running = asyncio.ensure_future(member.run(stop))
+            await asyncio.wait_for(read.wait(), LIMIT_S)
+            await fence_sources(survey.bus.connection, survey.offsets)
+            go.set()
+            async with asyncio.timeout(LIMIT_S):
+                while not told:  # noqa: ASYNC110 - likewise
+                    await asyncio.sleep(POLL_S)
+            stop.set()
+            await running
+        nothing = await survey.copied()
+        async with survey.reading():
+            return told, nothing, await survey.wait(10)
+
+    told, nothing, copied = on_survey(kafka_address, work)
+    assert (told, nothing, len(copied)) == ([0], [], 10)
+
+
 def test_an_offset_behind_an_open_transaction_is_waited_for(kafka_address):
     async def work(survey):
         topic = await survey.night("20260101", 5, partitions=1)
@@ -182,6 +219,7 @@ def test_an_offset_behind_an_open_transaction_is_waited_for(kafka_address):
             # From here on whatever is said of offsets stands behind a transaction that is open.
             await survey.more(topic, 5, 5, partitions=1)
             await survey.wait(10)
+        assert not await survey.bus.is_settled(survey.offsets, 0)
         ending = asyncio.get_running_loop().call_later(
             SOON_S, lambda: asyncio.ensure_future(other._producer.commit_transaction())
         )
@@ -192,6 +230,7 @@ def test_an_offset_behind_an_open_transaction_is_waited_for(kafka_address):
                     await asyncio.sleep(POLL_S)
         ending.cancel()
         await other.stop()
+        assert await survey.bus.is_settled(survey.offsets, 0)
         return topic, copied
 
     topic, copied = on_survey(kafka_address, work)

@@ -69,9 +69,10 @@ async def find_in_flight(mesh: Mesh, context: Context, readers: Mapping[str, str
     stamps: set[Digest] = set()
     lowest: dict[int, Position] = {}
     # What lies behind an open transaction is not to be seen yet.
-    waiting = Counter(
-        [tier for tier, there in starts if not await mesh.bus.is_settled(there.topic, there.partition)]
-    )
+    hiding = {
+        p for p in {place for _, place in starts} if not await mesh.bus.is_settled(p.topic, p.partition)
+    }
+    waiting = Counter(tier for tier, place in starts if place in hiding)
     for (tier, there), start in starts.items():
         async for offset, record in _behind(mesh, there, start):
             if isinstance(record, Intended) and f"{DELIVERERS}{record.target}" != tier:

@@ -39,7 +39,7 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
     SettingsError
         If the code of a unit changed under an unchanged version, or something of that run has expired.
     TransientError
-        If Kafka or the store does not answer.
+        If Kafka or the store does not answer, or the epoch has ended.
     """
     await refuse_ended(mesh.store, mesh.context, adds=True)
     changed = await changed_units(mesh.store, (ref for ref, _ in plan.units()))
@@ -55,13 +55,14 @@ async def deploy(mesh: LiveMesh, plan: JobPlan, name: str = "") -> Run:
     before = await _at_work(mesh, plan.name)
     await _remember(mesh, plan.name, (*(each for each in before if each != id_), id_))
     # Once it is said that the run may be at work: whoever lets it expire looks for that after saying so.
-    off = [Marker(each, "off") for each in before if each != id_]
     try:
         await refuse_expired(mesh.store, id_)
-        await _switch(mesh, [*off, Marker(id_, "on")])
+        await refuse_ended(mesh.store, mesh.context, adds=True)
     except (SettingsError, EpochEndedError):
         await _remember(mesh, plan.name, before)
         raise
+    off = [Marker(each, "off") for each in before if each != id_]
+    await _switch(mesh, [*off, Marker(id_, "on")])
     await _remember(mesh, plan.name, (id_,))
     return run
 

@@ -10,6 +10,7 @@ from skymesh.errors import SettingsError, TransientError
 from skymesh.model.deployment import Deployment, Epoch, Genesis, Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
+from skymesh.runtime.epochs import epochs_of
 from skymesh.runtime.switched import switched_on
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS
@@ -27,7 +28,7 @@ async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
     ------
     SettingsError
         If the epoch was begun and at work: its offsets would mean other alerts than those that the store
-        knows.
+        knows. Or if it was withdrawn.
     TransientError
         If somebody else is about to begin it, or was killed in the middle.
     """
@@ -42,6 +43,8 @@ async def begin_log(store: Store, bus: Bus, context: Context) -> Epoch:
             " another mesh, with a keyspace of its own",
             where=topic,
         )
+    if epoch.number not in {known.number for known in await epochs_of(store, epoch.log)}:
+        raise SettingsError(f"epoch {epoch.number} was withdrawn meanwhile", where=topic)
     if untouched:
         first = [wire.encode(record) for record in await _first_records(store, context.epochs)]
         await bus.publish([Outgoing(topic, "", body, partition=n) for n in untouched for body in first])

@@ -184,6 +184,18 @@ class BusContract(Contract):
 
         self.on(address, work)
 
+    def test_what_was_published_is_settled(self, address: str) -> None:
+        """All of it can be read: no transaction is open once publishing has returned."""
+
+        async def work(bus: Bus) -> None:
+            await bus.create("t", partitions=2)
+            assert await bus.is_settled("t", 1)
+            await bus.publish([Outgoing("t", "k", b"1", partition=1)])
+            assert await bus.is_settled("t", 1)
+            assert len(await everything(bus, "t", 1)) == 1
+
+        self.on(address, work)
+
     def test_creating_again_changes_nothing_and_another_partition_count_is_refused(
         self, address: str
     ) -> None:
