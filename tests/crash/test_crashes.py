@@ -126,11 +126,14 @@ def test_workers_that_come_and_go_under_load_change_nothing(mesh, job, packets, 
 
 
 def test_the_log_goes_on_in_a_new_epoch_while_services_hang_and_the_command_is_killed(
-    mesh, job, packets, untroubled
+    mesh, job, untroubled, tmp_path
 ):
-    run = begin(mesh, job, packets)
+    originals, earlier, last = replicas.simulated_originals(), tmp_path / "earlier", tmp_path / "last"
+    replicas.write_alerts(originals, OBJECTS, earlier, range(NIGHTS - 1))
+    replicas.write_alerts(originals, OBJECTS, last, range(NIGHTS - 1, NIGHTS))
+    run = begin(mesh, job, earlier)
     chaos = Chaos(mesh, 6)
-    chaos.wait_for_some_work()
+    wait_until(lambda: bool(mesh.here(lambda: epochs_of_alerts(mesh))), "some alerts", 60)
     for after_s in (1.5, 3.0):
         mesh.run_killed("store", "new-epoch", "--partitions", "5", after_s=after_s)
     (zombie,) = mesh.of("ingest")
@@ -139,6 +142,7 @@ def test_the_log_goes_on_in_a_new_epoch_while_services_hang_and_the_command_is_k
     told = mesh.run("store", "new-epoch", "--partitions", "5", "--wait", "120")
     assert told.endswith("epoch 1, 5 partitions\n")
     mesh.start("ingest")
+    mesh.publish(last)
     zombie.signal(signal.SIGCONT)
     check(mesh, run, untroubled)
     assert set(mesh.here(lambda: epochs_of_alerts(mesh))) == {0, 1}

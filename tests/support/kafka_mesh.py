@@ -30,6 +30,9 @@ class NamedApart:
     async def end(self, topic, partition):
         return await self._bus.end(self._name(topic), partition)
 
+    async def is_settled(self, topic, partition):
+        return await self._bus.is_settled(self._name(topic), partition)
+
     async def committed(self, group, topic, partition):
         return await self._bus.committed(self._name(group), self._name(topic), partition)
 
