@@ -108,6 +108,8 @@ def test_a_surveys_own_broker_is_read_once_whatever_is_killed(mesh, kafka_addres
     wait_for(mesh, 2)
     first.kill()
     (second,) = mesh.start("ingest", **settings)
+    # Before that it would not hear that it is to stop: the first one may have read all.
+    second.wait_ready()
     alerts = wait_for(mesh, len(OBJECTS))
     assert sorted(alert.stock for alert in alerts) == sorted(f"ztf:{name}" for name in OBJECTS)
     assert all(re.fullmatch(rf"ztf/{topic}/[01]", alert.source.name) for alert in alerts)
