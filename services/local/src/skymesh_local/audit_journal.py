@@ -16,7 +16,7 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.position import Position
 from skymesh.model.run import JobRecord, Run
 from skymesh.provenance.journal import BATCH
-from skymesh.runtime.places import Place, committed, places_of
+from skymesh.runtime.places import Place, committed, iter_behind
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES, states_of
@@ -69,6 +69,11 @@ class Journal:
     def waiting(self, tier: str) -> int:
         """Return how many records a tier, in all its pools, has not completed."""
         return sum(count for (name, _), count in self.left.items() if service_of(name) == tier)
+
+    @property
+    def partitions(self) -> list[int]:
+        """The partitions of the log, by their numbers."""
+        return sorted(number for tier, number in self.completed if tier == "t0")
 
     @property
     def tiers(self) -> frozenset[str]:
@@ -132,8 +137,7 @@ async def collect_journal(mesh: Mesh, run: Run, job: JobRecord | None) -> Journa
     readers = readers_of(job)
     offsets: dict[tuple[str, Place], int] = {}
     for tier, record in reversed(readers.items()):
-        places = await places_of(mesh.bus, context, record)
-        done = await committed(mesh.bus, context.group(tier), places)
+        done = await committed(mesh.bus, context, tier, record)
         offsets |= {(tier, place): offset for place, offset in done.items()}
     journal = Journal(run, context, {(tier, place.number): end for (tier, place), end in offsets.items()})
     counts = await asyncio.gather(*(_left(mesh, place, end) for (_, place), end in offsets.items()))
@@ -168,8 +172,7 @@ def readers_of(job: JobRecord | None) -> dict[str, str]:
 
 async def _left(mesh: Mesh, place: Place, offset: int) -> int:
     """Return how many records lie behind an offset: their number, as offsets may have gaps."""
-    first = max(offset, await mesh.bus.first(place.topic, place.partition))
-    return sum([len(records) async for records in mesh.bus.iter_from(place.topic, place.partition, first)])
+    return sum([len(records) async for records in iter_behind(mesh.bus, place, offset)])
 
 
 def _add_ended(journal: Journal, readers: Iterable[str], entries: Iterable[JournalEntry]) -> None:
@@ -183,7 +186,7 @@ def _add_ended(journal: Journal, readers: Iterable[str], entries: Iterable[Journ
 
 async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]]:
     log, markers = journal.context.log, {}
-    for partition in sorted(number for tier, number in journal.completed if tier == "t0"):
+    for partition in journal.partitions:
         placed = mesh.store.scan(PlacedMarker, log=log, partition=partition)
         markers[partition] = [marker async for marker in placed if journal.covers(marker.position)]
     return markers
@@ -191,9 +194,7 @@ async def _markers(mesh: Mesh, journal: Journal) -> dict[int, list[PlacedMarker]
 
 async def sunk(mesh: Mesh, context: Context) -> dict[Place, int]:
     """Return up to which offset of each partition of the provenance topics the sink has kept all."""
-    return await committed(
-        mesh.bus, context.group(PROVENANCE), await places_of(mesh.bus, context, PROVENANCE)
-    )
+    return await committed(mesh.bus, context, PROVENANCE, PROVENANCE)
 
 
 async def told_since(mesh: Mesh, starts: Mapping[Place, int]) -> list[JournalEntry]:
@@ -204,8 +205,7 @@ async def told_since(mesh: Mesh, starts: Mapping[Place, int]) -> list[JournalEnt
 
 async def _told_since(mesh: Mesh, place: Place, start: int) -> list[JournalEntry]:
     entries = []
-    first = max(start, await mesh.bus.first(place.topic, place.partition))
-    async for records in mesh.bus.iter_from(place.topic, place.partition, first):
+    async for records in iter_behind(mesh.bus, place, start):
         told = await resolved(mesh.store, records)
         entries += [wire.decode(record.value, JournalEntry) for record in told]
     return entries

@@ -80,7 +80,7 @@ async def audit_log(
     registry = Registry(stampless=await packet_expiries(mesh.store, journal.context.log))
     arrivals = _Arrivals(mesh.store.scan(Arrival, log=journal.context.log), journal)
     places = {place.number: place for place in await places_of_log(mesh.bus, journal.context)}
-    for number in sorted(number for tier, number in journal.completed if tier == "t0"):
+    for number in journal.partitions:
         await _Walk(mesh, journal, arrivals, (number, places.get(number)), registry, is_counted).go()
     return registry
 

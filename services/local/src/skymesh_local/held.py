@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -79,11 +80,15 @@ async def decide(
         What was decided, and why.
     """
     await store.write([replace(held, status=decision, decision=said) for held in all_held])
+    contexts = {run: await context_of(run) for run in {held.run for held in all_held}}
+    outputs = []
     for held in all_held:
         record = Intended(held.position, held.stock, held.run, held.id, held.target)
-        context = await context_of(held.run)
-        async with adding(store, context):
-            await bus.publish([Outgoing(context.topic(INTENTS), held.stock, wire.encode(record))])
+        outputs.append(Outgoing(contexts[held.run].topic(INTENTS), held.stock, wire.encode(record)))
+    async with AsyncExitStack() as opened:
+        for context in set(contexts.values()):
+            await opened.enter_async_context(adding(store, context))
+        await bus.publish(outputs)
 
 
 def told_of(held: Held) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from skymesh.model.execution import JournalEntry
 from skymesh.model.ids import Digest
 from skymesh.model.position import Position
 from skymesh.model.records import Accepted, Completed, Intended, Reached
-from skymesh.runtime.places import Place, committed, places_of
+from skymesh.runtime.places import Place, committed, iter_behind
 from skymesh.runtime.references import resolved
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ACCEPTED, ALERTS, INTENTS, PROVENANCE, RESULTS, STATES
@@ -90,16 +90,14 @@ async def _starts(mesh: Mesh, context: Context, readers: Mapping[str, str]) -> d
     """Return how far every tier has come, in each partition of its input."""
     starts: dict[tuple[str, Place], int] = {}
     for tier, record in readers.items():
-        places = await places_of(mesh.bus, context, record)
-        offsets = await committed(mesh.bus, context.group(tier), places)
+        offsets = await committed(mesh.bus, context, tier, record)
         starts |= {(tier, place): offset for place, offset in offsets.items()}
     return starts
 
 
 async def _behind(mesh: Mesh, place: Place, start: int) -> AsyncIterator[tuple[int, Any]]:
     """Yield offset and record of what lies behind an offset; None for what cannot be read."""
-    first = max(start, await mesh.bus.first(place.topic, place.partition))
-    async for records in mesh.bus.iter_from(place.topic, place.partition, first):
+    async for records in iter_behind(mesh.bus, place, start):
         for each in await resolved(mesh.store, records):
             yield each.offset, read_record(place.topic, each.value)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-from skymesh.bus.bus import Bus
+from skymesh.bus.bus import Bus, Received
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import ALERTS
 
@@ -45,10 +46,18 @@ async def _places(bus: Bus, topics: list[tuple[int, str]]) -> list[Place]:
     ]
 
 
-async def committed(bus: Bus, group: str, places: list[Place]) -> dict[Place, int]:
-    """Return up to which offset of each place a group has committed.
+async def committed(bus: Bus, context: Context, tier: str, record: str) -> dict[Place, int]:
+    """Return up to which offset of each partition of a record a tier has committed.
 
     Of an ended epoch Kafka does not know that for long: who reads in the new one has no part in it any more.
     """
+    group, places = context.group(tier), await places_of(bus, context, record)
     offsets = await asyncio.gather(*(bus.committed(group, place.topic, place.partition) for place in places))
     return dict(zip(places, offsets, strict=True))
+
+
+async def iter_behind(bus: Bus, place: Place, offset: int) -> AsyncIterator[tuple[Received, ...]]:
+    """Yield the records behind an offset that are still there, part by part."""
+    first = max(offset, await bus.first(place.topic, place.partition))
+    async for records in bus.iter_from(place.topic, place.partition, first):
+        yield records
