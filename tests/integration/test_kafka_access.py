@@ -12,6 +12,7 @@ from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.errors import SettingsError
 from skymesh.settings.kafka import KafkaSettings
 from support.jvm_server import free_ports, is_jvm_there
+from support.kafka_mesh import read_some
 from support.kafka_server import KafkaServer
 from support.servers import NONE_THERE
 
@@ -71,8 +72,7 @@ def go_through(settings, topic):
             await bus.create(topic)
             await bus.publish([Outgoing(topic, "k", b"v")])
             async with bus.open(f"{topic}.g", topic, 0) as partition:
-                read = await partition.read(limit=1, max_bytes=10)
-                await partition.commit(read, [])
+                await partition.commit(await read_some(partition), [])
             return await bus.waiting(f"{topic}.g", topic, 0)
         finally:
             await bus.close()

@@ -19,14 +19,14 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.group import Membership
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.errors import BrokerUnavailableError, InvariantError, TransientError
-from support.kafka_mesh import connected
+from support.kafka_mesh import ENOUGH, connected, read_some
 
-ENOUGH = 1 << 20
 SESSION_S = 6.0
 LIMIT_S = 30
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -79,8 +79,8 @@ class Pair:
             if read.records:
                 await partition.commit(read, self.outputs(read))
 
-    def member(self, work=None):
-        membership = Membership(session_s=SESSION_S, heartbeat_s=1.0)
+    def member(self, work=None, session_s=SESSION_S):
+        membership = Membership(session_s=session_s, heartbeat_s=1.0)
         return self.bus.group(self.group, [self.source], work or self.copy, membership)
 
     async def wait_until_done(self, *, partitions=1):
@@ -133,7 +133,7 @@ def test_rule_1_whoever_is_fenced_has_committed_what_the_next_one_does_not_read_
         await pair.fill(200)
         for turn in range(20):
             async with pair.open() as old:
-                read = await old.read(limit=10, max_bytes=ENOUGH)
+                read = await read_some(old)
                 committing = asyncio.ensure_future(old.commit(read, pair.outputs(read)))
                 # At another moment of the transaction each time.
                 await asyncio.sleep(0.002 * turn)
@@ -143,8 +143,9 @@ def test_rule_1_whoever_is_fenced_has_committed_what_the_next_one_does_not_read_
                     again = await new.read(limit=1, max_bytes=ENOUGH)
                     assert again.first == (read.end if committing.exception() is None else read.first)
         async with pair.open() as last:
-            read = await last.read(limit=1000, max_bytes=ENOUGH)
-            await last.commit(read, pair.outputs(read))
+            while not await pair.is_done(0):
+                read = await last.read(limit=1000, max_bytes=ENOUGH)
+                await last.commit(read, pair.outputs(read))
         assert await pair.told() == [*range(200)]
 
     on_pair(work)
@@ -156,7 +157,7 @@ def test_rule_1_the_offset_is_asked_for_when_the_fence_stands(on_pair, monkeypat
         offsets, start = pair.bus.connection.offsets, pair.bus.connection.offsets.start
 
         async with pair.open() as old:
-            read = await old.read(limit=10, max_bytes=ENOUGH)
+            read = await read_some(old)
 
             async def started_late(group, place):
                 # The last moment at which the old one could have slipped in.
@@ -176,16 +177,16 @@ def test_rule_2_what_was_read_before_another_reader_came_is_not_committed_after_
     async def work(pair):
         await pair.fill(30)
         async with pair.open() as old:
-            read = await old.read(limit=20, max_bytes=ENOUGH)
+            read = await read_some(old, 20)
         async with pair.open() as other:
-            first = await other.read(limit=10, max_bytes=ENOUGH)
+            first = await read_some(other)
             await other.commit(first, pair.outputs(first))
         async with pair.open() as new:
             with pytest.raises(BrokerUnavailableError, match="reads on from"):
                 await new.commit(read, pair.outputs(read))
             with pytest.raises(BrokerUnavailableError, match="has lost the partition"):
                 await old.commit(read, pair.outputs(read))
-            rest = await new.read(limit=20, max_bytes=ENOUGH)
+            rest = await read_some(new, 20)
             await new.commit(rest, pair.outputs(rest))
         assert await pair.told() == [*range(30)]
 
@@ -195,13 +196,12 @@ def test_rule_2_what_was_read_before_another_reader_came_is_not_committed_after_
 def test_rule_3_partitions_go_at_once_from_a_member_whose_work_waits_for_records(on_pair):
     async def work(pair):
         await pair.fill(40, partitions=2)
-        first, second = pair.member(), pair.member()
+        # Whom the work holds up is expelled when the session is over, which is too late here.
+        first, second = (pair.member(session_s=4 * LIMIT_S) for _ in range(2))
         async with running(first):
             await pair.wait_until_done(partitions=2)
-            started = asyncio.get_running_loop().time()
             async with running(second):
                 await until(lambda: _are(len(first.partitions) == len(second.partitions) == 1))
-                assert asyncio.get_running_loop().time() - started < SESSION_S
         assert await pair.told() == [*range(40)]
 
     on_pair(work)
@@ -300,7 +300,7 @@ def test_rule_5_after_an_error_nothing_more_is_published_by_the_same_reader(on_p
     async def work(pair):
         await pair.fill(20)
         async with pair.open() as partition:
-            read = await partition.read(limit=10, max_bytes=ENOUGH)
+            read = await read_some(partition)
             too_large = Outgoing(pair.target, "k", bytes(3 << 20))
             with pytest.raises(InvariantError, match="larger than the topic takes"):
                 await partition.commit(read, [*pair.outputs(read), too_large, *pair.outputs(read)])
@@ -312,11 +312,36 @@ def test_rule_5_after_an_error_nothing_more_is_published_by_the_same_reader(on_p
     on_pair(work)
 
 
+def test_rule_5_whoever_is_fenced_between_two_calls_of_the_client_is_told_so(on_pair, monkeypatch):
+    async def work(pair):
+        await pair.fill(0)
+        connection = pair.bus.connection
+        old, new = (Publisher(connection.cluster, connection.topics, pair.group, timeout_s=20) for _ in "12")
+        await old.start()
+        begin, send = old._producer.begin_transaction, old._producer.send
+
+        async def begin_and_be_fenced():
+            await begin()
+            await new.start()
+            with suppress(KafkaError):
+                await (await send(pair.target, b"never", b"k"))
+
+        monkeypatch.setattr(old._producer, "begin_transaction", begin_and_be_fenced)
+        with pytest.raises(BrokerUnavailableError, match="another reader of the group has taken over"):
+            await old.publish([Outgoing(pair.target, "k", b"never")])
+        await new.publish([Outgoing(pair.target, "k", b"1")])
+        for publisher in (old, new):
+            await publisher.stop()
+        assert await pair.told() == [1]
+
+    on_pair(work)
+
+
 def test_rule_6_a_large_commit_is_there_as_a_whole(on_pair):
     async def work(pair):
         await pair.fill(10)
         async with pair.open() as partition:
-            read = await partition.read(limit=10, max_bytes=ENOUGH)
+            read = await read_some(partition)
             await partition.commit(
                 read, [Outgoing(pair.target, f"k{n}", b"%06d" % n + bytes(4000)) for n in range(5000)]
             )
@@ -358,7 +383,7 @@ def test_a_key_that_is_no_text_keeps_its_bytes(on_pair):
         key = b"\xff\x00raw".decode(errors="surrogateescape")
         await pair.bus.publish([Outgoing(pair.source, key, b"v")])
         async with pair.open() as partition:
-            (record,) = (await partition.read(limit=1, max_bytes=ENOUGH)).records
+            (record,) = (await read_some(partition)).records
             assert record.key == key
 
     on_pair(work)
@@ -408,7 +433,7 @@ def test_what_a_killed_publisher_began_holds_up_readers_for_a_while_only(on_pair
         await until(lambda: pair.waits(1))
         assert asyncio.get_running_loop().time() - start < 25.0
         async with pair.open() as partition:
-            read = await partition.read(limit=10, max_bytes=ENOUGH)
+            read = await read_some(partition)
             assert [record.value for record in read.records] == [b"1"]
 
     on_pair(work)

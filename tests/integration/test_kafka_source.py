@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from skymesh.bus.bus import Outgoing
+from skymesh.bus.kafka.group import Membership
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.bus.kafka.source import fence_sources
 from skymesh.bus.kafka.topics import Topic
@@ -23,7 +24,7 @@ from skymesh.model.deployment import Epoch
 from skymesh.model.ids import digest_of
 from skymesh.runtime.live import LiveMesh
 from skymesh_ingest.sources import broker_settings, opening
-from support.kafka_mesh import connected
+from support.kafka_mesh import connected, read_some
 from support.source_member import MEMBERSHIP, copying, opened
 
 LIMIT_S = 60
@@ -70,12 +71,12 @@ class Survey:
         return copied
 
     @asynccontextmanager
-    async def reading(self, group="group", **more):
+    async def reading(self):
         """Be a member of the survey's group, and copy."""
         stop = asyncio.Event()
         async with opened(self.address, self.bus, self.offsets) as source:
             member = source.group(
-                f"{self.space}.{group}", self.pattern, copying(self.target, stop=stop, **more), MEMBERSHIP
+                f"{self.space}.group", self.pattern, copying(self.target, stop=stop), MEMBERSHIP
             )
             running = asyncio.ensure_future(member.run(stop))
             try:
@@ -94,6 +95,50 @@ def on_survey(address, work):
             return await work(survey)
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def hung(survey, *, after=0):
+    """Have a member that hangs where it would commit; yields what wakes it and returns how that ended.
+
+    It has copied the first ``after`` records. Its session is longer than any test: fencing alone ends it.
+    """
+    stop, awake = asyncio.Event(), asyncio.Event()
+    read_up_to, ended = (asyncio.get_running_loop().create_future() for _ in range(2))
+
+    def copy(partition, read):
+        return partition.commit(read, [Outgoing(survey.target, "", record.value) for record in read.records])
+
+    async def hang(partition):
+        if after:
+            await copy(partition, await read_some(partition, after))
+        read = await read_some(partition, 4)
+        read_up_to.set_result(read.first)
+        await awake.wait()
+        (error,) = await asyncio.gather(copy(partition, read), return_exceptions=True)
+        ended.set_result(error)
+
+    async with opened(survey.address, survey.bus, survey.offsets) as source:
+        membership = Membership(session_s=4 * LIMIT_S)
+        member = source.group(f"{survey.space}.hung", survey.pattern, hang, membership)
+        running = asyncio.ensure_future(member.run(stop))
+
+        async def wake():
+            awake.set()
+            return await before(running, ended)
+
+        assert await before(running, read_up_to) == after
+        yield wake
+        stop.set()
+        await running
+
+
+async def before(running, wanted):
+    """Return what something comes to; what ends the member meanwhile is raised."""
+    await asyncio.wait([running, wanted], timeout=LIMIT_S, return_when=asyncio.FIRST_COMPLETED)
+    if running.done():
+        running.result()
+    return await asyncio.wait_for(wanted, 0)
 
 
 def expected(*nights):
@@ -135,75 +180,37 @@ def test_a_new_topic_is_found_in_time_and_read_from_its_beginning(kafka_address)
 def test_whoever_takes_a_partition_fences_the_one_before(kafka_address):
     async def work(survey):
         topic = await survey.night("20260101", 10, partitions=1)
-        read, go = asyncio.Event(), asyncio.Event()
-        told = []
+        # The other one is of another group, so that only fencing tells the first that it is not alone.
+        async with hung(survey, after=4) as wake, survey.reading():
+            await survey.wait(10)
+            return topic, await wake(), await survey.copied()
 
-        async def slow(partition):
-            first = await partition.read(limit=4, max_bytes=1 << 20)
-            await partition.commit(first, [Outgoing(survey.target, "", r.value) for r in first.records])
-            late = await partition.read(limit=4, max_bytes=1 << 20)
-            read.set()
-            await go.wait()
-            with pytest.raises(BrokerUnavailableError):
-                await partition.commit(late, [Outgoing(survey.target, "", b"twice") for _ in late.records])
-            told.append(late.first)
-
-        stop = asyncio.Event()
-        async with opened(survey.address, survey.bus, survey.offsets) as source:
-            zombie = source.group(f"{survey.space}.old", survey.pattern, slow, MEMBERSHIP)
-            running = asyncio.ensure_future(zombie.run(stop))
-            await asyncio.wait_for(read.wait(), LIMIT_S)
-            # Of another group, so that only fencing tells the first one that it is no longer alone.
-            async with survey.reading("new"):
-                await survey.wait(10)
-                go.set()
-                async with asyncio.timeout(LIMIT_S):
-                    while not told:  # noqa: ASYNC110 - likewise
-                        await asyncio.sleep(POLL_S)
-                copied = await survey.copied()
-            stop.set()
-            await running
-        return topic, copied, told
-
-    topic, copied, told = on_survey(kafka_address, work)
+    topic, error, copied = on_survey(kafka_address, work)
+    assert_is_fenced(error)
     assert sorted(copied) == expected((topic, 10))
-    assert told == [4]
 
 
 def test_whoever_reads_for_the_first_time_is_fenced_as_others_are(kafka_address):
     """Before anything came of a partition it is known that somebody reads it."""
 
     async def work(survey):
-        await survey.night("20260101", 10, partitions=1)
-        read, go = asyncio.Event(), asyncio.Event()
-        told = []
-
-        async def slow(partition):
-            first = await partition.read(limit=4, max_bytes=1 << 20)
-            read.set()
-            await go.wait()
-            with pytest.raises(BrokerUnavailableError):
-                await partition.commit(first, [Outgoing(survey.target, "", r.value) for r in first.records])
-            told.append(first.first)
-
-        stop = asyncio.Event()
-        async with opened(survey.address, survey.bus, survey.offsets) as source:
-            member = source.group(f"{survey.space}.group", survey.pattern, slow, MEMBERSHIP)
-            running = asyncio.ensure_future(member.run(stop))
-            await asyncio.wait_for(read.wait(), LIMIT_S)
+        topic = await survey.night("20260101", 10, partitions=1)
+        async with hung(survey) as wake:
             await fence_sources(survey.bus.connection, survey.offsets)
-            go.set()
-            async with asyncio.timeout(LIMIT_S):
-                while not told:  # noqa: ASYNC110 - likewise
-                    await asyncio.sleep(POLL_S)
-            stop.set()
-            await running
+            error = await wake()
         nothing = await survey.copied()
         async with survey.reading():
-            return told, nothing, await survey.wait(10)
+            return topic, error, nothing, await survey.wait(10)
 
-    told, nothing, copied = on_survey(kafka_address, work)
-    assert (told, nothing, len(copied)) == ([0], [], 10)
+    topic, error, nothing, copied = on_survey(kafka_address, work)
+    assert_is_fenced(error)
+    assert nothing == []
+    assert sorted(copied) == expected((topic, 10))
+
+
+def assert_is_fenced(error):
+    assert isinstance(error, BrokerUnavailableError)
+    assert "another reader of the group has taken over" in str(error)
 
 
 def test_an_offset_behind_an_open_transaction_is_waited_for(kafka_address):

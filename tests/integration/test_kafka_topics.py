@@ -17,10 +17,9 @@ from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.group import Membership
 from skymesh.bus.kafka.topics import Topic
 from skymesh.errors import BrokerUnavailableError, InvariantError, SettingsError
-from support.kafka_mesh import connected
+from support.kafka_mesh import ENOUGH, connected, read_some
 
 HOUR_MS = 3_600_000
-ENOUGH = 1 << 20
 LIMIT_S = 40
 
 
@@ -61,7 +60,7 @@ class Broker:
 
     async def take(self, group, topic, count):
         async with self.bus.open(group, topic, 0) as partition:
-            await partition.commit(await partition.read(limit=count, max_bytes=ENOUGH), [])
+            await partition.commit(await read_some(partition, count), [])
 
 
 async def until(condition):
@@ -148,7 +147,7 @@ def test_records_that_are_gone_unread_are_never_skipped(on_broker):
         with pytest.raises(InvariantError, match=r"has not read offsets 3 to 5, and they are gone"):
             await broker.take(group, topic, 3)
         async with broker.bus.open(f"{broker.name}.new", topic, 0) as partition:
-            read = await partition.read(limit=10, max_bytes=ENOUGH)
+            read = await read_some(partition)
             assert (read.first, read.records[0].offset, read.end) == (6, 6, 10)
 
     on_broker(work)
@@ -159,8 +158,7 @@ def test_records_that_go_while_they_are_waited_for_end_the_reading(on_broker):
         topic = broker.name
         await broker.fill(topic, 10)
         async with broker.bus.open(f"{topic}.g", topic, 0) as partition:
-            read = await partition.read(limit=10, max_bytes=ENOUGH)
-            await partition.commit(read, [])
+            await partition.commit(await read_some(partition), [])
             await broker.make_anew(topic)
             with pytest.raises(InvariantError, match=r"made anew|not in the topic"):
                 await until(lambda: _nothing(partition))
@@ -248,12 +246,12 @@ def test_it_is_known_when_the_oldest_unread_record_may_go(on_broker):
         after_ms = time.time_ns() // 1_000_000
         await broker.bus.publish([Outgoing(f"{topic}.kept", "k", b"v")])
         async with broker.bus.open(group, topic, 0) as partition:
-            read = await partition.read(limit=5, max_bytes=ENOUGH)
+            read = await read_some(partition)
             assert before_ms <= await broker.bus.expiry_ms(partition) - HOUR_MS <= after_ms
             await partition.commit(read, [])
             assert await broker.bus.expiry_ms(partition) is None
         async with broker.bus.open(group, f"{topic}.kept", 0) as partition:
-            assert len((await partition.read(limit=5, max_bytes=ENOUGH)).records) == 1
+            assert len((await read_some(partition)).records) == 1
             assert await broker.bus.expiry_ms(partition) is None
 
     on_broker(work)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 
 from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.settings.kafka import KafkaSettings
+
+LIMIT_S = 60
+ENOUGH = 1 << 20
+
+
+async def read_some(partition, limit=10):
+    """Return the next records of a partition. A read may find none: the broker takes its time."""
+    async with asyncio.timeout(LIMIT_S):
+        while not (read := await partition.read(limit=limit, max_bytes=ENOUGH)).records:
+            pass
+    return read
 
 
 class NamedApart:

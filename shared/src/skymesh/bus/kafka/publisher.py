@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerClosed
+from aiokafka.errors import IllegalOperation, KafkaError, ProducerClosed
 from aiokafka.partitioner import murmur2
 
 from skymesh.bus.bus import Outgoing, key_bytes
@@ -99,8 +99,8 @@ class Publisher:
                 if offsets:
                     await self._producer.send_offsets_to_transaction(dict(offsets), group)
                 await self._producer.commit_transaction()
-        except (KafkaError, TimeoutError) as error:
-            raise mesh_error(error, where=self._id) from error
+        except (KafkaError, IllegalOperation, AssertionError, TimeoutError) as error:
+            raise mesh_error(_cause(self._producer, error), where=self._id) from error
         self._is_sound = True
 
     async def stop(self) -> None:
@@ -115,6 +115,18 @@ class Publisher:
                 await producer.stop()
         except (KafkaError, KeyError, TimeoutError):
             await producer.client.close()
+
+
+def _cause(producer: AIOKafkaProducer, error: Exception) -> BaseException:
+    """Return why a transaction has failed.
+
+    When the broker ends it between two calls of the client, the second says only that there is none.
+    """
+    if isinstance(error, KafkaError | TimeoutError):
+        return error
+    ended = producer._txn_manager.wait_for_transaction_end()  # noqa: SLF001
+    is_told = ended is not None and ended.done() and not ended.cancelled()
+    return (ended.exception() if is_told else None) or error
 
 
 async def _abandon(producer: AIOKafkaProducer) -> None:
