@@ -19,10 +19,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.group import Membership
+from skymesh.bus.kafka.member import Member
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.errors import BrokerUnavailableError, InvariantError, TransientError
 from support.kafka_mesh import ENOUGH, connected, read_some
@@ -333,6 +335,36 @@ def test_rule_5_whoever_is_fenced_between_two_calls_of_the_client_is_told_so(on_
         for publisher in (old, new):
             await publisher.stop()
         assert await pair.told() == [1]
+
+    on_pair(work)
+
+
+@pytest.mark.parametrize("step", [(Member, "leave"), (AIOKafkaConsumer, "stop")])
+def test_whoever_is_cancelled_while_it_leaves_a_group_leaves_it_all_the_same(on_pair, monkeypatch, step):
+    async def work(pair):
+        await pair.fill(20, partitions=2)
+        (kind, name), leaving = step, asyncio.Event()
+        done = getattr(kind, name)
+
+        async def do_it(self):
+            leaving.set()
+            await asyncio.sleep(0.1)
+            await done(self)
+
+        async def fail(partition):
+            raise ZeroDivisionError
+
+        task = asyncio.ensure_future(pair.member(fail).run(asyncio.Event()))
+        monkeypatch.setattr(kind, name, do_it)
+        await asyncio.wait_for(leaving.wait(), LIMIT_S)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        monkeypatch.undo()
+        async with running(pair.member(session_s=4 * LIMIT_S)):
+            # What is no member any more has no share of the partitions.
+            await pair.wait_until_done(partitions=2)
+        assert await pair.told() == [*range(20)]
 
     on_pair(work)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -13,11 +13,11 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, NoError
 
+from skymesh.bus.kafka.closing import Client, close
 from skymesh.bus.kafka.errors import mesh_error
 from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 T = TypeVar("T")
-Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | AIOKafkaClient
 
 PATIENCE_S = 30.0
 """How long a question is asked again while the cluster settles, in seconds."""
@@ -135,22 +135,6 @@ class Cluster:
             return error
         connection.close()
         return None
-
-
-async def close(client: Client) -> None:
-    """Close a client, whatever state it and its cluster are in."""
-    ending = client.stop() if isinstance(client, AIOKafkaConsumer | AIOKafkaProducer) else client.close()
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await ending
-    except (KafkaError, TimeoutError):
-        # There is nothing more to be done for it.
-        return
-    except asyncio.CancelledError:
-        # One that is stopped as soon as it was started ends with the cancellation of its own tasks.
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
 
 
 async def patiently(ask: Callable[[], Awaitable[T]], *, where: str, patience_s: float = PATIENCE_S) -> T:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 
-from skymesh.bus.kafka.client import Cluster, close
+from skymesh.bus.kafka.client import Cluster
+from skymesh.bus.kafka.closing import close
 from skymesh.bus.kafka.offsets import Offsets
 from skymesh.bus.kafka.topics import Topics
 from skymesh.settings.kafka import SERVERS, KafkaSettings

@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from skymesh.bus.kafka.client import PATIENCE_S, close
+from skymesh.bus.kafka.client import PATIENCE_S
+from skymesh.bus.kafka.closing import close, to_the_end
 from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.member import Member, Taking, Work
 from skymesh.bus.kafka.partition import KafkaPartition
@@ -121,15 +122,18 @@ class Group:
             await member.finish(grace_s)
             _raise_first(member.failure)
         finally:
-            await member.leave()
-            for task in going:
-                task.cancel()
-                with suppress(asyncio.CancelledError, MeshError):
-                    await task
-            # The group is told, so that the others need not wait for the end of the session.
-            await close(consumer)
-            await member.bury()
+            await to_the_end(self._leave(member, going))
             self._member = None
+
+    async def _leave(self, member: Member, going: Sequence[asyncio.Future[Any]]) -> None:
+        await member.leave()
+        for task in going:
+            task.cancel()
+            with suppress(asyncio.CancelledError, MeshError):
+                await task
+        # The group is told, so that the others need not wait for the end of the session.
+        await close(member.consumer)
+        await member.bury()
 
     async def _go(self, member: Member) -> None:
         """Join, read and watch the topics, until cancelled."""

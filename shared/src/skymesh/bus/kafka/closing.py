@@ -1,0 +1,62 @@
+"""Closing clients of Kafka, whatever happens meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeAlias
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaError
+
+Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | AIOKafkaClient
+
+_PATIENCE_S = 30.0
+
+
+async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do something that must not be left half done: whoever is cancelled meanwhile is so after it.
+
+    A member of a group that is not closed is one still: it tells the group that it is alive for as long as
+    the process runs, and is given partitions that nobody reads then.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        # What it ended with does not matter any more, and the event loop would complain of it.
+        _ = task.cancelled() or task.exception()
+        raise cancelled
+    task.result()
+
+
+async def close(client: Client) -> None:
+    """Close a client to the end, whatever state it and its cluster are in."""
+    await to_the_end(_close(client))
+
+
+async def _close(client: Client) -> None:
+    ending = client.stop() if isinstance(client, AIOKafkaConsumer | AIOKafkaProducer) else client.close()
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            await ending
+    except (KafkaError, TimeoutError, asyncio.CancelledError):
+        # One that is stopped as soon as it was started ends with the cancellation of its own tasks.
+        await _cut(client)
+
+
+async def _cut(client: Client) -> None:
+    """Have a client say nothing any more that did not end by itself; there is no public way."""
+    coordinator = getattr(client, "_coordinator", None)
+    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
+        if (task := getattr(coordinator, name, None)) is not None:
+            task.cancel()
+    connections = getattr(client, "_client", None) or getattr(client, "client", client)
+    if isinstance(connections, AIOKafkaClient):
+        await connections.close()
