@@ -7,11 +7,15 @@ import itertools
 import time
 
 import pytest
-from cassandra import OperationTimedOut
+from cassandra import AuthenticationFailed, OperationTimedOut
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionBusy, ConnectionShutdown
+from cassandra.pool import NoConnectionsAvailable
+from cassandra.protocol import OverloadedErrorMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skymesh.errors import SettingsError
+from skymesh.errors import SettingsError, StoreUnavailableError
 from skymesh.model.alert import Alert, Arrival, Cutouts
 from skymesh.model.deployment import PlacedMarker
 from skymesh.model.execution import JournalEntry, Result, Settled, View
@@ -20,6 +24,7 @@ from skymesh.model.run import DeadLetter
 from skymesh.model.state import StateLink, Verdict
 from skymesh.store.cassandra.clock import WriteClock
 from skymesh.store.cassandra.connection import parse_address
+from skymesh.store.cassandra.errors import mesh_errors
 from skymesh.store.cassandra.layout import KINDS, layout_of
 from skymesh.store.cassandra.scan import over_the_ring
 from skymesh.testing import documents as made
@@ -163,3 +168,19 @@ def test_a_walk_over_the_ring_ends_if_the_smallest_range_takes_too_long():
 
     with pytest.raises(OperationTimedOut):
         asyncio.run(walk())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OverloadedErrorMessage(0x1001, "busy", None),
+        ConnectionShutdown("the connection is closed"),
+        ConnectionBusy("full"),
+        NoConnectionsAvailable("none"),
+        OperationTimedOut(),
+        NoHostAvailable("nobody", {"a": AuthenticationFailed("Unable to perform authentication: no answer")}),
+    ],
+)
+def test_a_node_that_cannot_answer_now_is_away_whatever_the_driver_calls_it(error):
+    with pytest.raises(StoreUnavailableError, match="sky: Cassandra does not answer"), mesh_errors("sky"):
+        raise error

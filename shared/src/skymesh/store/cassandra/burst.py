@@ -53,6 +53,8 @@ async def run_all(session: Any, requests: Sequence[Request]) -> list[Rows]:
 
 
 class _Burst:
+    """The statements, what came of them, and what is under way; all of it changes under the lock alone."""
+
     def __init__(self, session: Any, requests: Sequence[Request]) -> None:
         self.rows: list[Rows] = [[] for _ in requests]
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -108,39 +110,39 @@ class _Burst:
         if rows:
             self.rows[number] += rows
         if future.has_more_pages:
-            future.start_fetching_next_page()
+            fetch_next_page(future)
         else:
-            self._busy_since = None
-            self._finished(number, is_held=False)
+            self._finished(number)
 
     def _failed(self, error: Exception, number: int) -> None:
-        is_held = _is_busy(error) and self._may_wait()
-        if is_held:
-            self.rows[number] = []
-            self._again.append(number)
+        self._finished(number, error)
+
+    def _finished(self, number: int, error: Exception | None = None) -> None:
+        """Go on with what is left, after a pause if nothing is under way that would tell when."""
+        with self._lock:
+            is_held = self._is_held = error is not None and _is_busy(error) and self._may_wait()
+            if is_held:
+                self.rows[number] = []
+                self._again.append(number)
+            elif error is not None:
+                self._error = self._error or error
+            else:
+                self._busy_since = None
+            self._under_way -= 1
+            self._bytes_under_way -= self._requests[number].size_bytes
+            is_idle = not self._under_way
+            # Decided here: as soon as the lock is open, another thread may take the last one and send it.
+            is_through = is_idle and (self._is_over or not self._left)
+        if is_through:
+            self._call(self._wake)
+        elif is_idle and is_held:
+            self._call(self.done.get_loop().call_later, _PAUSE_S, self._resume)
         else:
-            self._error = self._error or error
-        self._finished(number, is_held=is_held)
+            self.send()
 
     def _may_wait(self) -> bool:
         self._busy_since = self._busy_since or time.monotonic()
         return time.monotonic() - self._busy_since < LONGEST_WAIT_S
-
-    def _finished(self, number: int, *, is_held: bool) -> None:
-        """Go on with what is left, after a pause if nothing is under way that would tell when."""
-        with self._lock:
-            self._is_held = is_held
-            self._under_way -= 1
-            self._bytes_under_way -= self._requests[number].size_bytes
-            is_idle = not self._under_way
-        if not is_idle:
-            self.send()
-        elif self._is_over or not self._left:
-            self._call(self._wake)
-        elif is_held:
-            self._call(self.done.get_loop().call_later, _PAUSE_S, self._resume)
-        else:
-            self.send()
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         # The loop is closed if nobody waits any more.
@@ -148,7 +150,8 @@ class _Burst:
             self.done.get_loop().call_soon_threadsafe(function, *arguments)
 
     def _resume(self) -> None:
-        self._is_held = False
+        with self._lock:
+            self._is_held = False
         self.send()
 
     def _wake(self) -> None:
@@ -158,6 +161,13 @@ class _Burst:
             self.done.set_result(None)
         else:
             self.done.set_exception(self._error)
+
+
+def fetch_next_page(future: Any) -> None:
+    """Ask for the next page, with the time that the first one had: of itself, the driver sets no limit."""
+    future._timer = None  # noqa: SLF001  # there is no public way
+    future._start_time = time.time()  # noqa: SLF001
+    future.start_fetching_next_page()
 
 
 def _is_busy(error: Exception) -> bool:

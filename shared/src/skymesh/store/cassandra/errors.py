@@ -11,18 +11,29 @@ from cassandra import (
     InvalidRequest,
     OperationTimedOut,
     ReadTimeout,
-    RequestExecutionException,
     Unauthorized,
     UnresolvableContactPoints,
 )
 from cassandra.cluster import NoHostAvailable
-from cassandra.protocol import ConfigurationException, SyntaxException
+from cassandra.connection import ConnectionBusy, ConnectionException
+from cassandra.pool import NoConnectionsAvailable
+from cassandra.protocol import ConfigurationException, ErrorMessage, SyntaxException
 
 from skymesh.errors import InvariantError, MeshError, SettingsError, StoreUnavailableError
 
 TIMED_OUT = (ReadTimeout, OperationTimedOut)
 """What a read that asks for too much at once ends with."""
 
+_AWAY = (
+    DriverException,
+    NoHostAvailable,
+    OSError,
+    # After these the driver does not try again where it prepares anew or makes a pool: they come as they are.
+    ErrorMessage,
+    ConnectionException,
+    ConnectionBusy,
+    NoConnectionsAvailable,
+)
 _OURS = (InvalidRequest, SyntaxException, ConfigurationException, TypeError, ValueError)
 
 
@@ -41,13 +52,13 @@ def mesh_errors(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except (DriverException, RequestExecutionException, NoHostAvailable, OSError, *_OURS) as error:
+    except (*_AWAY, *_OURS) as error:
         raise _mesh_error(error, where) from error
 
 
 def _mesh_error(error: Exception, where: str) -> MeshError:
     causes = _causes(error)
-    if any(isinstance(cause, AuthenticationFailed) for cause in causes):
+    if any(_is_refusal(cause) for cause in causes):
         return SettingsError("Cassandra refuses the user or the password", where=where)
     if isinstance(error, UnresolvableContactPoints):
         return SettingsError("no host of this address is known", where=where)
@@ -57,6 +68,11 @@ def _mesh_error(error: Exception, where: str) -> MeshError:
     if isinstance(error, _OURS):
         return InvariantError(f"Cassandra refuses a statement: {text}", where=where)
     return StoreUnavailableError(f"Cassandra does not answer: {text}", where=where)
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether the user or the password is wrong; a node that cannot look that up says so in the same way."""
+    return isinstance(error, AuthenticationFailed) and "Unable to perform authentication" not in str(error)
 
 
 def _causes(error: Exception) -> list[Exception]:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from skymesh.store.cassandra.burst import Rows
+from skymesh.store.cassandra.burst import Rows, fetch_next_page
 from skymesh.store.cassandra.errors import TIMED_OUT
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
@@ -37,7 +37,7 @@ async def iter_pages(session: Any, statement: Any, values: tuple[Any, ...]) -> A
         yield page
         if not future.has_more_pages:
             return
-        future.start_fetching_next_page()
+        fetch_next_page(future)
 
 
 async def over_the_ring(pages_of: Callable[[int, int], AsyncIterator[Rows]]) -> AsyncIterator[Rows]:
