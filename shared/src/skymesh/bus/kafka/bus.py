@@ -11,20 +11,18 @@ from contextlib import asynccontextmanager
 from aiokafka import TopicPartition
 
 from skymesh.bus.bus import Outgoing, Received
-from skymesh.bus.kafka.client import patiently
 from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.group import Group, Membership
 from skymesh.bus.kafka.member import Work
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.publisher import Publisher
-from skymesh.bus.kafka.reader import received
+from skymesh.bus.kafka.ranges import iter_range
 from skymesh.bus.kafka.taking import taken
 from skymesh.bus.kafka.topics import WEEK_MS, Topic
 from skymesh.errors import InvariantError
 from skymesh.settings.kafka import KafkaSettings
 
 _PUBLISH_S = 10.0
-_TURN_MS = 100
 
 
 class KafkaBus:
@@ -148,12 +146,8 @@ class KafkaBus:
         if first >= end:
             return
         async with self.connection.cluster.consuming() as consumer:
-            consumer.assign([place])
-            consumer.seek(place, first)
-            while await consumer.position(place) < end:
-                found = await patiently(lambda: consumer.getmany(timeout_ms=_TURN_MS), where=topic)
-                if records := tuple(received(each) for each in found.get(place, ()) if each.offset < end):
-                    yield records
+            async for records in iter_range(consumer, place, first, end):
+                yield records
 
     async def _new_publisher(self) -> Publisher:
         name = f"publish-{uuid.uuid4()}"

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, NoError
 
 from skymesh.bus.kafka.closing import Client, close
 from skymesh.bus.kafka.errors import mesh_error
+from skymesh.errors import BrokerUnavailableError
 from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 T = TypeVar("T")
@@ -112,6 +113,10 @@ class Cluster:
             await close(client)
             reason = await self._reason() if isinstance(error, KafkaConnectionError) else error
             raise mesh_error(reason or error, where=self._place) from None
+        except AssertionError:
+            # A cluster whose brokers have yet to come up, or go down, answers and names none of them.
+            await close(client)
+            raise BrokerUnavailableError("Kafka: no broker is ready", where=self._place) from None
         except asyncio.CancelledError:
             await close(client)
             raise

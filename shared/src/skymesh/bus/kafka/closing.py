@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -14,6 +15,12 @@ from aiokafka.errors import KafkaError
 Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | AIOKafkaClient
 
 _PATIENCE_S = 30.0
+_CUT_S = 5.0
+
+
+# One that is stopped as soon as it was started, or that has no broker, ends with the cancellation of its own
+# tasks, and leaves the rest of it open.
+_UNCLEAN = (KafkaError, KeyError, TimeoutError, asyncio.CancelledError)
 
 
 async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
@@ -36,26 +43,39 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
-async def close(client: Client) -> None:
-    """Close a client to the end, whatever state it and its cluster are in."""
-    await to_the_end(_close(client))
+async def close(client: Client, *, patience_s: float = _PATIENCE_S) -> None:
+    """Close a client to the end, whatever state it and its cluster are in.
+
+    Parameters
+    ----------
+    client
+        The client.
+    patience_s
+        How long it may take to end what it has begun, in seconds.
+    """
+    await to_the_end(_close(client, patience_s))
 
 
-async def _close(client: Client) -> None:
+async def _close(client: Client, patience_s: float) -> None:
     ending = client.stop() if isinstance(client, AIOKafkaConsumer | AIOKafkaProducer) else client.close()
-    try:
-        async with asyncio.timeout(_PATIENCE_S):
+    with suppress(*_UNCLEAN):
+        async with asyncio.timeout(patience_s):
             await ending
-    except (KafkaError, TimeoutError, asyncio.CancelledError):
-        # One that is stopped as soon as it was started ends with the cancellation of its own tasks.
-        await _cut(client)
+            return
+    with suppress(*_UNCLEAN):
+        async with asyncio.timeout(_CUT_S):
+            await _cut(client)
 
 
 async def _cut(client: Client) -> None:
     """Have a client say nothing any more that did not end by itself; there is no public way."""
-    coordinator = getattr(client, "_coordinator", None)
-    for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task"):
-        if (task := getattr(coordinator, name, None)) is not None:
+    coordinator, sender = getattr(client, "_coordinator", None), getattr(client, "_sender", None)
+    tasks = [
+        getattr(coordinator, name, None)
+        for name in ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
+    ]
+    for task in (*tasks, getattr(sender, "sender_task", None)):
+        if task is not None:
             task.cancel()
     connections = getattr(client, "_client", None) or getattr(client, "client", client)
     if isinstance(connections, AIOKafkaClient):

@@ -10,11 +10,18 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IllegalOperation, KafkaError, ProducerClosed
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaError,
+    LeaderNotAvailableError,
+    ProducerClosed,
+    UnknownTopicOrPartitionError,
+)
 from aiokafka.partitioner import murmur2
 
 from skymesh.bus.bus import Outgoing, key_bytes
 from skymesh.bus.kafka.client import Cluster
+from skymesh.bus.kafka.closing import close
 from skymesh.bus.kafka.errors import mesh_error
 from skymesh.bus.kafka.topics import Topics
 from skymesh.errors import BrokerUnavailableError, InvariantError
@@ -100,7 +107,12 @@ class Publisher:
                     await self._producer.send_offsets_to_transaction(dict(offsets), group)
                 await self._producer.commit_transaction()
         except (KafkaError, IllegalOperation, AssertionError, TimeoutError) as error:
-            raise mesh_error(_cause(self._producer, error), where=self._id) from error
+            cause = _cause(self._producer, error)
+            if isinstance(cause, UnknownTopicOrPartitionError):
+                # A client that no broker has told of any topic says so too: they are looked for again.
+                await self._topics.found([*{output.topic for output in outputs}])
+                cause = LeaderNotAvailableError()
+            raise mesh_error(cause, where=self._id) from error
         self._is_sound = True
 
     async def stop(self) -> None:
@@ -110,11 +122,7 @@ class Publisher:
             return
         if not self._is_sound:
             await _abandon(producer)
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await producer.stop()
-        except (KafkaError, KeyError, TimeoutError):
-            await producer.client.close()
+        await close(producer, patience_s=_STOP_S)
 
 
 def _cause(producer: AIOKafkaProducer, error: Exception) -> BaseException:
@@ -144,7 +152,7 @@ def _fail(producer: AIOKafkaProducer) -> None:
     accumulator.fail_all(ProducerClosed())
     waiting = [batch._drain_waiter for row in accumulator._batches.values() for batch in row]  # noqa: SLF001
     for future in [*waiting, manager.wait_for_transaction_end()]:
-        if future.done() and not future.cancelled():
+        if future is not None and future.done() and not future.cancelled():
             # Nobody asks for these, and the event loop would complain of that with a traceback each.
             future.exception()
 

@@ -9,20 +9,19 @@ from contextlib import asynccontextmanager
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from skymesh.bus.bus import Outgoing, Received
-from skymesh.bus.kafka.client import patiently
 from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.group import Group, Membership
 from skymesh.bus.kafka.member import Work
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.publisher import Publisher, partition_of
-from skymesh.bus.kafka.reader import Feed, Reader, received
+from skymesh.bus.kafka.ranges import iter_range
+from skymesh.bus.kafka.reader import Feed, Reader
 from skymesh.bus.kafka.taking import TRANSACTION_S
 from skymesh.errors import BrokerUnavailableError, SettingsError
 from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 _SETTLED_S = 1.5 * TRANSACTION_S
 """How long transactions of others may stand before what was written last of a partition, in seconds."""
-_TURN_MS = 500
 
 
 class Source:
@@ -171,11 +170,8 @@ async def _settled(
 ) -> AsyncIterator[Received]:
     """Yield what a partition of the mesh's own holds, once no transaction is open in it."""
     end = await mesh.offsets.settled_end(place, limit_s=_SETTLED_S)
-    consumer.assign([place])
-    consumer.seek(place, await mesh.offsets.first(place))
-    while await consumer.position(place) < end:
-        turn = await patiently(lambda: consumer.getmany(timeout_ms=_TURN_MS), where=place.topic)
-        for record in map(received, turn.get(place, ())):
+    async for records in iter_range(consumer, place, await mesh.offsets.first(place), end):
+        for record in records:
             yield record
 
 

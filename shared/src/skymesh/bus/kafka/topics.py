@@ -183,9 +183,13 @@ class Topics:
             If one is there with another number of partitions.
         SettingsError
             If Kafka does not let them be made.
+        BrokerUnavailableError
+            If no broker is ready.
         """
         there = await self.find(topic.name for topic in topics)
         replicas = min(_MOST_REPLICAS, len((await self._described([])).brokers))
+        if not replicas:
+            raise BrokerUnavailableError("Kafka: no broker is ready", where=self._servers)
         # A record that was acknowledged survives the loss of a broker.
         surviving = {"min.insync.replicas": str(max(1, replicas - 1))}
         wanted = [
