@@ -27,6 +27,7 @@ from skymesh.model.run import (
 )
 from skymesh.runtime.epochs import refuse_ended
 from skymesh.runtime.expired import expiries_of, told_expiry
+from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import survey_record
 from skymesh.surveys import registry as surveys
 from skymesh_local.audit_deliveries import audit_deliveries
@@ -115,8 +116,10 @@ async def audit(mesh: Mesh, run: Run, *, is_final: bool) -> Audit:
     if expiries := await expiries_of(store, run.id):
         return await _audit_expired(mesh, found, expiries)
     job = await store.get(JobRecord, id=run.job)
+    # What ingest completes from here on, the tiers below are found to have, done or not.
+    unread = await unread_messages(mesh, await mesh.context(run))
     journal = await collect_journal(mesh, run, job)
-    found.waiting = _waiting(journal, await unread_messages(mesh, journal))
+    found.waiting = _waiting(journal, unread)
     found.inflight = sum(found.waiting.values())
     found.dead_letters = journal.burials.counts()
     found.holes += _registry_holes(run, job)
@@ -222,12 +225,12 @@ def _registry_holes(run: Run, job: JobRecord | None) -> list[str]:
     return holes
 
 
-async def unread_messages(mesh: Mesh, journal: Journal) -> int:
+async def unread_messages(mesh: Mesh, context: Context) -> int:
     """Return how many messages of the mesh's own survey topics ingest has not completed."""
-    if journal.context.run is not None:
+    if context.run is not None:
         return 0
-    unread, group = 0, journal.context.group(INGEST)
-    for topic in (journal.context.topic(survey_record(name)) for name in surveys.installed()):
+    unread, group = 0, context.group(INGEST)
+    for topic in (context.topic(survey_record(name)) for name in surveys.installed()):
         for partition in range(await mesh.bus.partitions(topic)):
             unread += await mesh.bus.waiting(group, topic, partition)
     return unread

@@ -125,6 +125,9 @@ class _Service:
         self._metrics = MeshMetrics(name, self._registry)
         self._stop = asyncio.Event()
         self._loop = asyncio.new_event_loop()
+        self._failing: set[TierLoop] = set()
+        self._last = threading.Timer(_HARD_S, self._end_hard)
+        self._last.daemon = True
         self._code = 0
 
     def run(self) -> int:
@@ -142,6 +145,8 @@ class _Service:
                 # The event loop has ended, and what was being computed is of no use any more.
                 get_log().warning("what was being computed at the end is given up", tier=self._name)
             thread.join()
+        # Nothing is computed any more: however long the interpreter takes to its end, this was a clean one.
+        self._last.cancel()
         if not self._code:
             get_log().info("the service has stopped", tier=self._name)
         return self._code
@@ -149,6 +154,9 @@ class _Service:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
         if self._main.is_busy:
             raise KeyboardInterrupt
+
+    def _end_hard(self) -> None:
+        os._exit(self._code or 1)
 
     def _told_to_stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
         # What this interrupts may hold the lock of the log: so it is told in the other thread.
@@ -172,9 +180,7 @@ class _Service:
             self._main.end()
             # Whatever the main thread still computes is interrupted; native code that hears nothing is left.
             os.kill(os.getpid(), signal.SIGUSR1)
-            last = threading.Timer(_HARD_S, os._exit, (self._code or 1,))
-            last.daemon = True
-            last.start()
+            self._last.start()
 
     async def _serve(self) -> None:
         back_off = BackOff()
@@ -244,6 +250,7 @@ class _Service:
             try:
                 await self._repeat(loop, back_off)
             finally:
+                self._is_well(loop)
                 get_log().info("a partition is given up", **place)
 
         membership = Membership(instance=settings.instance, session_s=settings.session_s)
@@ -282,6 +289,7 @@ class _Service:
             except TransientError as error:
                 # An outlet that is away holds back its own reactions; the service is well.
                 if not isinstance(error, OutletUnavailableError):
+                    self._failing.add(loop)
                     self._health.unmet("store", str(error))
                 self._metrics.retried(error)
                 wait_s = max(back_off.next_s(), error.pause_s)
@@ -293,10 +301,16 @@ class _Service:
                 )
                 await self._pause(wait_s)
             else:
-                self._health.met("store")
+                self._is_well(loop)
                 back_off.reset()
                 joining.reset()
             self._health.beat()
+
+    def _is_well(self, loop: TierLoop) -> None:
+        """Be ready again once no partition fails any more: one with nothing to do proves nothing."""
+        self._failing.discard(loop)
+        if not self._failing:
+            self._health.met("store")
 
     async def _pause(self, seconds: float) -> None:
         """Wait, unless told to stop meanwhile; a long wait that somebody asked for is no stop."""
