@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import uuid
 
@@ -133,21 +134,23 @@ def test_the_log_goes_on_in_a_new_epoch_while_services_hang_and_the_command_is_k
     replicas.write_alerts(originals, OBJECTS, last, range(NIGHTS - 1, NIGHTS))
     run = begin(mesh, job, earlier)
     chaos = Chaos(mesh, 6)
-    wait_until(lambda: bool(mesh.here(lambda: epochs_of_alerts(mesh))), "some alerts", 60)
+    wait_until(lambda: bool(mesh.here(lambda: epochs_of_alerts(mesh))), "some alerts", 180)
     for after_s in (1.5, 3.0):
         mesh.run_killed("store", "new-epoch", "--partitions", "5", after_s=after_s)
     (zombie,) = mesh.of("ingest")
     zombie.signal(signal.SIGSTOP)
     chaos.kill("t1")
-    told = mesh.run("store", "new-epoch", "--partitions", "5", "--wait", "120")
-    assert told.endswith("epoch 1, 5 partitions\n")
+    told = mesh.run("store", "new-epoch", "--partitions", "5", "--wait", "240")
+    # A killed command may have been through already; then this one began another epoch.
+    number = int(re.search(r"epoch (\d+), 5 partitions\n$", told)[1])
     mesh.start("ingest")
     mesh.publish(last)
     zombie.signal(signal.SIGCONT)
     check(mesh, run, untroubled)
-    assert set(mesh.here(lambda: epochs_of_alerts(mesh))) == {0, 1}
+    assert {0, number} <= set(mesh.here(lambda: epochs_of_alerts(mesh)))
 
 
+@pytest.mark.parametrize("own_cassandra", [DURABLE], indirect=True, ids=["durable"])
 def test_servers_that_are_away_for_a_while(own_kafka, own_cassandra, tmp_path, job, packets, untroubled):
     settings = {"SKYMESH_BATCH_RECORDS": "10", "SKYMESH_KAFKA_OUTLET_TOPIC": "told"}
     with LiveMesh(tmp_path / "mesh", own_kafka.address, own_cassandra.address, **settings) as mesh:
@@ -177,8 +180,8 @@ def test_a_full_disk_under_the_store_is_waited_for(
         own_cassandra.fill_disk()
         mesh.publish(packets)
         (ingest,) = mesh.of("ingest")
-        wait_until(lambda: "nothing is lost" in ingest.log.read_text(), "the full disk is told", 60)
-        wait_until(lambda: ingest.get("/ready")[0] == 503, "the service is not ready", 30)
+        wait_until(lambda: "nothing is lost" in ingest.log.read_text(), "the full disk is told", 180)
+        wait_until(lambda: ingest.get("/ready")[0] == 503, "the service is not ready", 180)
         assert all(service.is_alive for service in mesh.services)
         own_cassandra.restart(SMALL_SEGMENTS)
         check(mesh, run, untroubled)

@@ -12,7 +12,7 @@ from support.jvm_server import wait_until
 from support.live_mesh import LiveMesh
 from support.mesh import channel, skymesh, with_path, write_files, write_job
 
-STARTED_S = 60
+STARTED_S = 180
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def kill_deliverers(mesh, receiver):
     (service,) = mesh.start("deliver")
     for kill in range(KILLS):
         enough = len(receiver.calls) + 5
-        wait_until(lambda least=enough: len(receiver.calls) >= least, f"calls before kill {kill}", 60)
+        wait_until(lambda least=enough: len(receiver.calls) >= least, f"calls before kill {kill}", 180)
         service.kill()
         (service,) = mesh.start("deliver")
     return service

@@ -21,7 +21,7 @@ from support.packets import JD, container, packet, record
 from support.published import records_of
 
 pytestmark = pytest.mark.slow
-LIMIT_S = 60
+LIMIT_S = 180
 OBJECTS = [f"ZTF21aaaaa{letter}x" for letter in "abcdefgh"]
 
 

@@ -30,7 +30,9 @@ from skymesh.errors import BrokerUnavailableError, InvariantError, TransientErro
 from support.kafka_mesh import ENOUGH, connected, read_some
 
 SESSION_S = 6.0
-LIMIT_S = 30
+LONG_S = 600.0
+"""A session that no machine is silent for, where the test is not of its end."""
+LIMIT_S = 120
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 PUBLISHER_THAT_DIES = """
 import asyncio, os
@@ -199,7 +201,7 @@ def test_rule_3_partitions_go_at_once_from_a_member_whose_work_waits_for_records
     async def work(pair):
         await pair.fill(40, partitions=2)
         # Whom the work holds up is expelled when the session is over, which is too late here.
-        first, second = (pair.member(session_s=4 * LIMIT_S) for _ in range(2))
+        first, second = (pair.member(session_s=LONG_S) for _ in range(2))
         async with running(first):
             await pair.wait_until_done(partitions=2)
             async with running(second):
@@ -224,9 +226,9 @@ def test_rule_3_an_open_transaction_ends_before_its_partition_goes(on_pair, monk
                 ended.append(len(outputs))
 
         monkeypatch.setattr(Publisher, "publish", publish_slowly)
-        async with running(pair.member()):
-            await entered.wait()
-            async with running(pair.member()):
+        async with running(pair.member(session_s=LONG_S)) as task:
+            await until(lambda: _are(entered.is_set() or task.done()))
+            async with running(pair.member(session_s=LONG_S)):
                 await until(lambda: _are(bool(ended)))
                 await pair.wait_until_done()
         assert ended == [10]
@@ -242,11 +244,11 @@ def test_rule_4_taking_partitions_may_last_longer_than_the_session(on_pair, monk
 
         async def start_late(publisher):
             begun.append(publisher)
-            await asyncio.sleep(SESSION_S + 1.0)
+            await asyncio.sleep(2 * SESSION_S + 1.0)
             await start(publisher)
 
         monkeypatch.setattr(Publisher, "start", start_late)
-        async with running(pair.member()):
+        async with running(pair.member(session_s=2 * SESSION_S)):
             await pair.wait_until_done(partitions=2)
         assert len(begun) == 2, "the group went round and round"
         assert await pair.told() == [*range(20)]
@@ -271,7 +273,7 @@ def test_rule_4_what_goes_wrong_with_a_partition_ends_the_membership(on_pair):
 def test_rule_5_a_member_that_is_fenced_ends_and_may_join_again_at_once(on_pair):
     async def work(pair):
         await pair.fill(400)
-        member, stop, ends = pair.member(), asyncio.Event(), []
+        member, stop, ends = pair.member(session_s=LONG_S), asyncio.Event(), []
 
         async def run_again_and_again():
             while not stop.is_set():
@@ -280,16 +282,21 @@ def test_rule_5_a_member_that_is_fenced_ends_and_may_join_again_at_once(on_pair)
                 except TransientError as error:
                     ends.append(error)
 
+        async def has_ended(had):
+            if task.done():
+                task.result()
+            return len(ends) > had
+
         task = asyncio.ensure_future(run_again_and_again())
         for turn in range(3):
-            await until(lambda: _are(bool(member.partitions)))
+            await until(lambda: _are(bool(member.partitions) or task.done()))
             had = len(ends)
             async with pair.open() as intruder:
                 read = await intruder.read(limit=10, max_bytes=ENOUGH)
                 with suppress(BrokerUnavailableError):
                     await intruder.commit(read, pair.outputs(read))
                 await pair.bus.publish([Outgoing(pair.source, "k", b"%d" % (400 + turn))])
-            await until(lambda had=had: _are(len(ends) > had))
+            await until(lambda had=had: has_ended(had))
         await pair.wait_until_done()
         stop.set()
         await task
@@ -318,7 +325,7 @@ def test_rule_5_whoever_is_fenced_between_two_calls_of_the_client_is_told_so(on_
     async def work(pair):
         await pair.fill(0)
         connection = pair.bus.connection
-        old, new = (Publisher(connection.cluster, connection.topics, pair.group, timeout_s=20) for _ in "12")
+        old, new = (Publisher(connection.cluster, connection.topics, pair.group, timeout_s=60) for _ in "12")
         await old.start()
         begin, send = old._producer.begin_transaction, old._producer.send
 
@@ -361,7 +368,7 @@ def test_whoever_is_cancelled_while_it_leaves_a_group_leaves_it_all_the_same(on_
         with pytest.raises(asyncio.CancelledError):
             await task
         monkeypatch.undo()
-        async with running(pair.member(session_s=4 * LIMIT_S)):
+        async with running(pair.member()):
             # What is no member any more has no share of the partitions.
             await pair.wait_until_done(partitions=2)
         assert await pair.told() == [*range(20)]
@@ -394,7 +401,7 @@ def test_rule_7_nothing_waits_when_all_records_are_done_whatever_markers_lie_beh
         await pair.fill(0)
         for n in range(5):
             await pair.bus.publish([Outgoing(pair.source, "k", b"%d" % n)])
-        member = pair.member()
+        member = pair.member(session_s=LONG_S)
         async with running(member):
             await until(lambda: _are(bool(member.partitions)))
             (partition,) = member.partitions
@@ -404,7 +411,7 @@ def test_rule_7_nothing_waits_when_all_records_are_done_whatever_markers_lie_beh
         assert 0 < committed < await pair.bus.end(pair.source, 0)
         assert await pair.bus.waiting(pair.group, pair.source, 0) == 0
         await pair.bus.publish([Outgoing(pair.source, "k", b"5"), Outgoing(pair.source, "k", b"6")])
-        assert await pair.bus.waiting(pair.group, pair.source, 0) == 2
+        await until(lambda: pair.waits(2))
 
     on_pair(work)
 
@@ -429,7 +436,8 @@ def test_a_partition_that_is_worked_on_slowly_is_not_fetched_without_end(on_pair
             for number in range(2)
             for _ in range(2000)
         ]
-        await pair.bus.publish(large)
+        for first in range(0, len(large), 400):
+            await pair.bus.publish(large[first : first + 400])
         ahead, seen, may_go = 1 << 20, [], asyncio.Event()
 
         async def copy_or_wait(partition):
@@ -440,7 +448,7 @@ def test_a_partition_that_is_worked_on_slowly_is_not_fetched_without_end(on_pair
                 seen.append(max(each._feed.size for each in member.partitions))
                 await partition.commit(read, [])
 
-        membership = Membership(session_s=SESSION_S, heartbeat_s=1.0, ahead_bytes=ahead)
+        membership = Membership(session_s=LONG_S, heartbeat_s=1.0, ahead_bytes=ahead)
         member = pair.bus.group(pair.group, [pair.source], copy_or_wait, membership)
         async with running(member):
             # The one that waits holds up nobody, and goes on where it was when it may.
@@ -463,7 +471,8 @@ def test_what_a_killed_publisher_began_holds_up_readers_for_a_while_only(on_pair
         start = asyncio.get_running_loop().time()
         await pair.bus.publish([Outgoing(pair.source, "k", b"1")])
         await until(lambda: pair.waits(1))
-        assert asyncio.get_running_loop().time() - start < 25.0
+        # The broker looks every 10 s for what takes longer than 10 s; left to itself it would wait a minute.
+        assert asyncio.get_running_loop().time() - start < 55.0
         async with pair.open() as partition:
             read = await read_some(partition)
             assert [record.value for record in read.records] == [b"1"]

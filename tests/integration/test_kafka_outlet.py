@@ -19,7 +19,7 @@ from support.published import make_topic, told_through_kafka
 
 REACT = {"each": {"unit": "VOEvent", "when": "summary", "once": "state", "to": ["file", "kafka"]}}
 AWAY = "there is no such topic for the outlet 'kafka'"
-SOON_S = 60
+SOON_S = 180
 
 
 @pytest.fixture

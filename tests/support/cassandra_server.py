@@ -43,6 +43,12 @@ DURABLE = {"commitlog_sync": "batch", "commitlog_sync_period": None, "concurrent
 """Settings under which a node that is killed has all that it acknowledged, if it is the only one. Otherwise
 writes of the last 0.1 s are lost with it: they lie in its log behind the last mark to read it back to."""
 
+PATIENT = {
+    f"{kind}_timeout": "60s"
+    for kind in ("request", "read_request", "range_request", "write_request", "native_transport")
+}
+"""Settings for those who do not try again: a machine that stands still for a moment fails nothing."""
+
 
 class CassandraServer(JvmServer):
     """A node.

@@ -12,13 +12,15 @@ from skymesh.store.cassandra.layout import KINDS, layout_of
 from skymesh.store.cassandra.schema import init_store
 from skymesh.store.cassandra.store import open_store as open_at
 
+# What is made, dropped or emptied under load takes its time.
+PATIENT = CassandraSettings(timeout_s=60)
 # A table whose rows were all deleted looks empty, and keeps away what is written next.
 _deleted_from = set()
 
 
 @asynccontextmanager
 async def open_store(url):
-    store = await open_at(url, CassandraSettings())
+    store = await open_at(url, PATIENT)
     delete = store.delete
 
     async def noted(kind, partitions, **more):
@@ -32,8 +34,7 @@ async def open_store(url):
 
 @asynccontextmanager
 async def connected(url):
-    # What is dropped or emptied under load takes its time.
-    connection = await Connection(parse_address(url), CassandraSettings(timeout_s=60)).open()
+    connection = await Connection(parse_address(url), PATIENT).open()
     yield connection
     await connection.close()
 
@@ -53,7 +54,7 @@ def made_store(server, name="store"):
     """A store of this process on a server, gone at the end."""
     keyspace = f"test_{os.getpid()}_{name}"
     url = f"cassandra://{server}/{keyspace}"
-    asyncio.run(init_store(url, CassandraSettings()))
+    asyncio.run(init_store(url, PATIENT))
     yield url
     run_statements(url, (f"DROP KEYSPACE IF EXISTS {keyspace}",))
 

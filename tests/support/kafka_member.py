@@ -1,7 +1,7 @@
 """A process that is a member of a group: it copies a topic to another one until it is told to end.
 
-Arguments: address, group, source, target, and the name of its instance or nothing. It says ``commit``
-for each batch, ``took`` for each partition that it takes, and ``again`` when it joins anew.
+Arguments: address, group, source, target, seconds of its session, and the name of its instance or nothing.
+It says ``commit`` for each batch, ``took`` for each partition that it takes, ``again`` when it joins anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from skymesh.errors import TransientError
 from support.kafka_mesh import connected
 
 BATCH = 25
-SESSION_S = 6.0
 
 
 def say(*words):
@@ -32,10 +31,10 @@ async def copy(partition, stop, target):
             say("commit", partition.number, read.end)
 
 
-async def main(address, group, source, target, instance=""):
+async def main(address, group, source, target, session_s, instance):
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    membership = Membership(instance, session_s=SESSION_S, heartbeat_s=1.0)
+    membership = Membership(instance, session_s=float(session_s), heartbeat_s=1.0)
     async with connected(address) as bus:
         member = bus.group(group, [source], lambda partition: copy(partition, stop, target), membership)
         while not stop.is_set():

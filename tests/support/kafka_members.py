@@ -19,7 +19,10 @@ from support.jvm_server import wait_until
 from support.kafka_mesh import connected
 
 PARTITIONS = 4
-PATIENCE_S = 120
+PATIENCE_S = 240
+SESSION_S = 6.0
+LONG_S = 600.0
+"""A session that nobody is silent for."""
 TESTS = Path(__file__).parents[1]
 
 
@@ -30,7 +33,7 @@ class Member:
         environment = {**os.environ, "PYTHONPATH": str(TESTS)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "support.kafka_member", *arguments],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.said: list[str] = []
         self._listening = threading.Thread(target=self._listen, daemon=True)
@@ -42,7 +45,14 @@ class Member:
 
     def wait_for(self, word: str, count: int = 1, *, beyond: int = 0) -> None:
         """Return when it has said something that often, not counting the first `beyond` times."""
-        wait_until(lambda: self.count(word) >= beyond + count, f"a member to say {word}", PATIENCE_S)
+
+        def has_said() -> bool:
+            if self.count(word) >= beyond + count:
+                return True
+            assert self.process.poll() is None, "".join(self.said)
+            return False
+
+        wait_until(has_said, f"a member to say {word}", PATIENCE_S)
 
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
@@ -86,8 +96,9 @@ class Stream:
         """Start members by calling what this gives; none is left at the end."""
         started = []
 
-        def start(instance=""):
-            started.append(Member(self.address, self.group, self.source, self.target, instance))
+        def start(instance="", session_s=SESSION_S):
+            place = (self.address, self.group, self.source, self.target)
+            started.append(Member(*place, str(session_s), instance))
             return started[-1]
 
         try:
@@ -118,8 +129,8 @@ class Stream:
         end = time.monotonic() + PATIENCE_S
         async with connected(self.address) as bus:
             for number in range(PARTITIONS):
-                while await bus.waiting(self.group, self.source, number):
-                    assert time.monotonic() < end, "not done in time"
+                while waiting := await bus.waiting(self.group, self.source, number):
+                    assert time.monotonic() < end, f"{waiting} records wait in partition {number}"
                     await asyncio.sleep(0.2)
 
     async def _copied(self):

@@ -95,10 +95,22 @@ class Loops:
             ]
             rounds = 0
             # All at once: a reader of a real topic waits a little for more before it finds nothing.
-            while sum(await asyncio.gather(*(_drained(loop, steps) for loop in loops))):
+            while sum(await asyncio.gather(*(_drained(loop, steps) for loop in loops))) or (
+                steps is None and await self._is_left(loops)
+            ):
                 rounds += 1
                 if rounds == steps:
                     return
+
+    async def _is_left(self, loops):
+        """Ask the bus: a reader of a real topic may find nothing although there is something."""
+        bus = self.mesh.bus
+        for part in (loop._partition for loop in loops):
+            place = (part.topic, part.number)
+            first = max(await bus.committed(part.group, *place), await bus.first(*place))
+            if any([records async for records in bus.iter_from(*place, first)]):
+                return True
+        return False
 
     async def renew(self, partitions=0):
         """Let the log go on in a new epoch, as `skymesh store new-epoch` does; nobody else is at work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import re
@@ -12,21 +13,26 @@ import sys
 import urllib.error
 import urllib.request
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
+from skymesh.errors import MeshError
 from skymesh.model.run import JobRecord
 from skymesh_local.audit import unread_messages
 from skymesh_local.audit_journal import collect_journal
 from skymesh_local.find import find_run
 from skymesh_local.mesh import open_mesh
+from support.cassandra_store import run_statements
 from support.jvm_server import wait_until
 from support.mesh import with_path
 from support.published import repeated
 
 TIERS = ("ingest", "t0", "t1", "t2", "t3", "deliver", "provenance")
-READY_S = 60
-DRAINED_S = 120
-STOP_S = 40
+READY_S = 180
+DRAINED_S = 400
+STOP_S = 120
+_ANSWER_S = 30
+_TOLD_LINES = 15
 _LOOK_S = 1.0
 
 
@@ -52,6 +58,7 @@ class Service:
         self.log = log
         command = [sys.executable, *(["-c", code] if code else ["-m", f"skymesh_{tier}"])]
         environment = {**mesh.environment, **(settings or {})}
+        self.is_struck = False
         with log.open("wb") as out:
             self.process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT)
 
@@ -69,11 +76,11 @@ class Service:
         if self.port is None:
             return 0, ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=_ANSWER_S) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return 0, ""
 
     def metric(self, name, **labels):
@@ -86,8 +93,23 @@ class Service:
         return total
 
     def wait_ready(self):
-        wait_until(lambda: not self.is_alive or self.get("/ready")[0] == 200, f"{self.tier} ready", READY_S)
-        assert self.is_alive, self.log.read_text()
+        def is_ready():
+            self.check()
+            return self.get("/ready")[0] == 200
+
+        try:
+            wait_until(is_ready, f"{self.tier} ready", READY_S)
+        except TimeoutError:
+            raise AssertionError(f"{self.get('/ready')}\n{self.told()}") from None
+
+    def check(self):
+        """Fail if it has ended, and nobody has told it to or has killed it."""
+        assert self.is_alive or self.is_struck, f"{self.process.returncode}\n{self.told()}"
+
+    def told(self):
+        """Return the end of what it has said."""
+        lines = self.log.read_text().splitlines()
+        return "\n".join([f"{self.log.name}:", *lines[-_TOLD_LINES:]])
 
     def signal(self, number):
         if self.is_alive:
@@ -95,13 +117,18 @@ class Service:
 
     def kill(self):
         """Kill it as if its machine had lost power."""
+        self.is_struck = True
         self.signal(signal.SIGKILL)
         self.process.wait()
 
     def stop(self):
         """Tell it to stop; return its exit code."""
+        self.is_struck = True
         self.signal(signal.SIGTERM)
-        return self.process.wait(STOP_S)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it does not stop\n{self.told()}") from None
 
 
 class LiveMesh:
@@ -132,6 +159,8 @@ class LiveMesh:
             **settings,
         }
         self.environment = {**with_path(), **self.own}
+        # Nobody tries a command again.
+        self._patient = {**self.own, "SKYMESH_STORE_TIMEOUT_S": "60"}
         self.services: list[Service] = []
         self.runs: list[str] = []
         self._started = 0
@@ -145,6 +174,9 @@ class LiveMesh:
         for service in self.services:
             service.signal(signal.SIGCONT)
             service.kill()
+        # Each keyspace has dozens of tables, and a small server has no room for many.
+        with suppress(MeshError):
+            run_statements(self.url, (f"DROP KEYSPACE IF EXISTS {self.own['SKYMESH_MESH']}",))
 
     def run(self, *arguments, code=0):
         """Run a command on this mesh; return what it wrote to standard output."""
@@ -157,7 +189,7 @@ class LiveMesh:
     def run_killed(self, *arguments, after_s):
         """Begin a command, and kill it in the middle."""
         command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
-        with subprocess.Popen(command, env=self.environment) as process:
+        with subprocess.Popen(command, env={**self.environment, **self._patient}) as process:
             try:
                 process.wait(after_s)
             except subprocess.TimeoutExpired:
@@ -165,11 +197,15 @@ class LiveMesh:
 
     def _done(self, arguments, code):
         command = [sys.executable, "-m", "skymesh_local", *map(str, arguments)]
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        done = self._ended(command)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done
+
+    def _ended(self, command):
+        environment = {**self.environment, **self._patient}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=False, timeout=600
+        )
 
     def start(self, *tiers, code="", **settings):
         """Start services; return them."""
@@ -202,22 +238,27 @@ class LiveMesh:
 
     def wait_drained(self, limit_s=DRAINED_S):
         """Wait until nothing is in flight any more."""
+        waiting = {}
+
+        def is_through(run):
+            for service in self.services:
+                service.check()
+            waiting.update(self.here(lambda: in_flight(self.url, run)))
+            return not any(waiting.values())
+
         for run in self.runs:
-            # To look reads much: not again and again while the services need the processors.
-            wait_until(
-                lambda run=run: self.here(lambda: in_flight(self.url, run)) == 0,
-                "all is through",
-                limit_s,
-                every_s=_LOOK_S,
-            )
+            try:
+                # To look reads much: not again and again while the services need the processors.
+                wait_until(lambda run=run: is_through(run), "all is through", limit_s, every_s=_LOOK_S)
+            except TimeoutError:
+                told = "\n".join(service.told() for service in self.services)
+                raise AssertionError(f"not through: {waiting}\n{told}") from None
 
     def audit(self, run="", *, is_final=False):
         """Return what an audit says; a hole fails."""
         arguments = ["audit", "--store", self.url, "--json", *(["--run", run] if run else [])]
         command = [sys.executable, "-m", "skymesh_local", *arguments, *(["--final"] if is_final else [])]
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        done = self._ended(command)
         assert done.stdout, done.stderr
         told = json.loads(done.stdout)
         assert (done.returncode, told["balanced"]) == (0, True), told["holes"]
@@ -230,7 +271,7 @@ class LiveMesh:
     def here(self, work):
         """Do something in this process, with the settings of the mesh in the environment."""
         before = dict(os.environ)
-        os.environ.update(self.own)
+        os.environ.update(self._patient)
         try:
             return asyncio.run(work())
         finally:
@@ -239,8 +280,10 @@ class LiveMesh:
 
 
 async def in_flight(url, run):
-    """Return how many records some tier has not completed."""
+    """Return how many records each tier has not completed."""
     async with open_mesh(url) as mesh:
         found = await find_run(mesh.store, run)
+        # First what ingest has left: what it completes from here on, the tiers are found to have.
+        unread = await unread_messages(mesh, await mesh.context(found))
         journal = await collect_journal(mesh, found, await mesh.store.get(JobRecord, id=found.job))
-        return sum(journal.left.values()) + await unread_messages(mesh, journal)
+        return {"ingest": unread, **journal.left}

@@ -18,7 +18,7 @@ import time
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from support.cassandra_server import CassandraServer
+from support.cassandra_server import PATIENT, CassandraServer
 from support.container_server import ContainerServer, cassandra_container, is_engine_there, kafka_container
 from support.jvm_server import JvmServer, is_jvm_there, locked
 from support.kafka_server import KafkaServer
@@ -28,7 +28,6 @@ SESSION = "SKYMESH_TEST_SESSION"
 """Names the folder in which the processes of one test session tell each other which servers run."""
 VARIABLES = {"kafka": "SKYMESH_TEST_KAFKA", "cassandra": "SKYMESH_TEST_CASSANDRA"}
 _CONTAINERS = {"kafka": kafka_container, "cassandra": cassandra_container}
-_KINDS = {"kafka": KafkaServer, "cassandra": CassandraServer}
 _WATCH_S = 1.0
 _STOP_S = 60
 
@@ -101,7 +100,9 @@ def is_alive(pid: int) -> bool:
 def _new_server(name: str, home: Path, heap: str) -> AbstractContextManager[JvmServer | ContainerServer]:
     if not is_jvm_there():
         return _CONTAINERS[name]()
-    return _KINDS[name](home, heap=heap)
+    if name == "cassandra":
+        return CassandraServer(home, heap=heap, settings=PATIENT)
+    return KafkaServer(home, heap=heap)
 
 
 def main() -> None:
