@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 import uuid
 
 import pytest
@@ -182,6 +183,10 @@ def test_a_full_disk_under_the_store_is_waited_for(
         (ingest,) = mesh.of("ingest")
         wait_until(lambda: "nothing is lost" in ingest.log.read_text(), "the full disk is told", 180)
         wait_until(lambda: ingest.get("/ready")[0] == 503, "the service is not ready", 180)
+        # Partitions with nothing to write are no sign that the store is back.
+        for _ in range(50):
+            assert ingest.get("/ready")[0] == 503
+            time.sleep(0.05)
         assert all(service.is_alive for service in mesh.services)
         own_cassandra.restart(SMALL_SEGMENTS)
         check(mesh, run, untroubled)

@@ -15,7 +15,7 @@ from skymesh.model.deployment import Marker
 from skymesh.model.execution import JournalEntry
 from skymesh.provenance.journal import BATCH
 from skymesh.runtime.topics import INTENTS
-from skymesh_local.audit_journal import sunk, told_since
+from skymesh_local.audit_journal import collect_journal, sunk, told_since
 from skymesh_local.mesh import OnServers
 from support import nights
 from support.damage import CHANGES, KINDS, OTHER, change, damage, rows_of
@@ -140,6 +140,26 @@ def test_an_audit_between_any_two_batches_finds_no_hole_but_what_is_in_flight(tm
         raise AssertionError("it never ends")
 
     assert max(on_file(tmp_path / "mesh.db", work)) > 0
+
+
+def test_an_audit_does_not_miss_what_ingest_hands_over_meanwhile(tmp_path, monkeypatch):
+    job = write_job(tmp_path / "job.yaml", {"all": channel()})
+
+    async def work(loops):
+        await loops.deploy(job)
+        await loops.send(FIRST)
+
+        async def and_ingest_works(*arguments):
+            journal = await collect_journal(*arguments)
+            await loops.work(tiers=("ingest",))
+            return journal
+
+        monkeypatch.setattr("skymesh_local.audit.collect_journal", and_ingest_works)
+        return await loops.audit("")
+
+    found = on_file(tmp_path / "mesh.db", work)
+    assert found.inflight > 0
+    assert f"{found.inflight} records are still in flight" in found.holes
 
 
 def test_an_audit_that_meets_half_of_what_the_sink_is_keeping_finds_no_hole(tmp_path, monkeypatch):
