@@ -13,6 +13,7 @@ from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.bus.kafka.closing import close
 from skymesh.bus.kafka.publisher import Publisher
+from skymesh.bus.kafka.ranges import iter_range
 from skymesh.errors import BrokerUnavailableError
 from skymesh.settings.kafka import KafkaSettings
 from support.kafka_members import LONG_S, Stream
@@ -115,7 +116,11 @@ def test_a_broker_that_goes_and_comes_back_loses_nothing(own_kafka, end):
     assert stream.copied() == Counter(range(stream.count))
 
 
-def test_a_broker_that_hangs_holds_nobody_up_for_ever_and_nothing_goes_on_behind_their_back(own_kafka):
+def test_a_broker_that_hangs_holds_nobody_up_for_ever_and_nothing_goes_on_behind_their_back(
+    own_kafka, monkeypatch
+):
+    monkeypatch.setattr("skymesh.bus.kafka.ranges.PATIENCE_S", 2.0)
+
     async def work():
         async with asyncio.timeout(240):
             bus = await KafkaBus.connect(KafkaSettings(servers=own_kafka.address, timeout_s=3))
@@ -140,6 +145,8 @@ def test_a_broker_that_hangs_holds_nobody_up_for_ever_and_nothing_goes_on_behind
                 with pytest.raises(BrokerUnavailableError):
                     await publisher.publish(values)
                 await publisher.stop()
+            with pytest.raises(BrokerUnavailableError, match="nothing comes from offset 1 on"):
+                _ = [records async for records in iter_range(consumer, place, 1, 100)]
             await close(consumer, patience_s=1)
             own_kafka.resume()
             await bus.close()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from skymesh.bus.kafka.group import Group
 from skymesh.bus.kafka.partition import KafkaPartition
-from skymesh.errors import TransientError
+from skymesh.errors import MeshError
 from skymesh.runtime.joining import Joinable
 from skymesh.telemetry.health import Health
 from skymesh.telemetry.logs import get_log
@@ -57,7 +57,8 @@ class Lookout:
             try:
                 await self._tell(cluster, group)
                 await self._look(self._metrics)
-            except TransientError as error:
+            except MeshError as error:
+                # Whatever it is, those who do the work meet it too and decide; to look goes on.
                 get_log().warning("cannot tell how far behind it is", tier=self._tier, problem=str(error))
 
     async def _tell(self, cluster: Joinable, group: Group) -> None:
