@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 import pickle
 import signal
 import subprocess
 import sys
+import threading
+from multiprocessing.context import SpawnProcess
 
 import pytest
 
@@ -108,6 +111,57 @@ def test_a_machine_without_room_for_a_process_is_no_fault_of_a_task(processes, m
         with pytest.raises(TransientError, match="no process can be started"):
             processes.run(told(1, 2))
     assert endings(processes, told(3)) == [("ok", "", {"number": 3})]
+
+
+def interrupt_here():
+    signal.raise_signal(signal.SIGINT)
+
+
+def interrupt_beside():
+    """As when another thread takes it, whom the system may choose as well."""
+
+    def take():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.raise_signal(signal.SIGINT)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+
+
+@pytest.mark.parametrize("interrupt", [interrupt_here, interrupt_beside])
+def test_an_interrupt_while_a_process_starts_is_heard_once_it_has(processes, monkeypatch, interrupt):
+    started, start = [], SpawnProcess.start
+
+    def start_interrupted(process):
+        interrupt()
+        start(process)
+        started.append(process)
+
+    processes.close()
+    with monkeypatch.context() as patched:
+        patched.setattr(SpawnProcess, "start", start_interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            processes.run(told(1))
+    assert len(started) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert endings(processes, told(3)) == [("ok", "", {"number": 3})]
+
+
+def test_a_process_hears_no_interrupt_from_its_first_moment(processes, monkeypatch):
+    start = SpawnProcess.start
+
+    def start_and_interrupt(process):
+        start(process)
+        os.kill(process.pid, signal.SIGINT)
+
+    processes.close()
+    monkeypatch.setattr(SpawnProcess, "start", start_and_interrupt)
+    assert endings(processes, told(3, 4)) == [("ok", "", {"number": 3}), ("ok", "", {"number": 4})]
+    for worker in processes._workers:
+        os.kill(worker.process.pid, signal.SIGINT)
+    assert endings(processes, told(5, 6)) == [("ok", "", {"number": 5}), ("ok", "", {"number": 6})]
 
 
 @pytest.mark.parametrize("executor", [InProcessExecutor(), None], ids=["here", "processes"])

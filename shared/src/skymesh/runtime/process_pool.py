@@ -11,7 +11,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import resource
-import signal
 import sys
 import threading
 import time
@@ -26,6 +25,7 @@ from typing import NamedTuple
 
 from skymesh.errors import MeshError, TransientError
 from skymesh.runtime.execute import Finished, Task, execute_all
+from skymesh.runtime.interrupts import interrupts_held, interrupts_ignored
 
 _CHUNK = 16
 # Beyond the deadline that a process keeps itself, for native code that never comes back.
@@ -183,12 +183,8 @@ class ProcessExecutor:
     def _started(self) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=_work, args=(theirs,), daemon=True)
-        # Processes start deaf to an interrupt from the terminal: this one ends them.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with interrupts_held():
             process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
         theirs.close()
         return _Worker(process, ours)
 
@@ -224,6 +220,7 @@ def _cpu_of_ended_s() -> float:
 
 def _work(pipe: Connection) -> None:
     """Answer lists of tasks, one answer per task, until the other end closes."""
+    interrupts_ignored()  # whoever asked is told too, and ends this one
     sys.stdout = sys.stderr  # what units print is nobody's output
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
