@@ -148,7 +148,7 @@ class StaysAway(Analyser):
 
 class Hurried(Analyser):
     version = "1"
-    deadline_s = 0.3
+    deadline_s = 3.0
     diary: str = ""
 
     def run(self) -> Answer:
@@ -173,14 +173,14 @@ class FailsTogether(Analyser):
     """Gives up on many late in its time, and takes as long for one."""
 
     version = "1"
-    deadline_s = 1.0
+    deadline_s = 4.0
 
     def run(self) -> Answer:
-        time.sleep(0.7)
+        time.sleep(2.3)
         return Answer(number=3)
 
     def run_many(self, inputs: Sequence[Mapping[str, Any]]) -> Sequence[Result | Exception]:
-        time.sleep(0.7)
+        time.sleep(2.3)
         raise RuntimeError("not together")
 
 
@@ -212,22 +212,54 @@ class KilledByOne(Analyser):
 
 
 class Burns(Analyser):
-    """Computes for some time, and sleeps as long; or hangs then, so that nothing ends it from within."""
+    """Computes for some time, and sleeps as long."""
 
     version = "1"
-    deadline_s = 4.0
+    deadline_s = 15.0
     cpu_s: float
-    hangs: bool = False
 
     def run(self) -> Answer:
         start = time.process_time()
         while time.process_time() - start < self.cpu_s:
             pass
         time.sleep(self.cpu_s)
-        if self.hangs:
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-            time.sleep(3600)
         return Answer(number=5)
+
+
+class BurnsAndHangs(Burns):
+    """Hangs then, so that nothing ends it from within."""
+
+    version = "1"
+    deadline_s = 4.0
+
+    def run(self) -> Answer:
+        super().run()
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        time.sleep(3600)
+        return Answer(number=5)
+
+
+class Arrives:
+    """A number that takes its time on the way to another process."""
+
+    def __init__(self, number: int, after_s: float) -> None:
+        self._number, self._after_s = number, after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (self._number, self._after_s)
+
+
+def _arrived(number: int, after_s: float) -> int:
+    time.sleep(after_s)
+    return number
+
+
+class Repeats(Analyser):
+    version = "1"
+    deadline_s = 3.0
+
+    def run(self, number: int) -> Answer:
+        return Answer(number=number)
 
 
 class WaitsOnce(Analyser):

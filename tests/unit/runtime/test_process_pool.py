@@ -17,7 +17,18 @@ from skymesh.errors import TransientError
 from skymesh.runtime import process_pool
 from skymesh.runtime.execute import InProcessExecutor, Task
 from skymesh.runtime.process_pool import ProcessExecutor
-from support.bad_units import Answer, Burns, FailsTogether, Hurried, KilledByOne, KilledOnce, Leisurely
+from support.bad_units import (
+    Answer,
+    Arrives,
+    Burns,
+    BurnsAndHangs,
+    FailsTogether,
+    Hurried,
+    KilledByOne,
+    KilledOnce,
+    Leisurely,
+    Repeats,
+)
 from support.jvm_server import wait_until
 from support.mesh import with_path
 from support.servers import is_alive
@@ -46,7 +57,7 @@ def endings(executor, tasks):
 
 
 def test_a_slow_batch_takes_no_time_from_the_unit_beside_it(processes):
-    hurried, leisurely = Hurried(), Leisurely(pause_s=0.6)
+    hurried, leisurely = Hurried(), Leisurely(pause_s=3.6)
     tasks = tasks_of(hurried, leisurely, leisurely, hurried)
     expected = [("ok", "", {"number": number}) for number in (1, 2, 2, 1)]
     assert endings(processes, tasks) == expected
@@ -113,6 +124,25 @@ def test_a_machine_without_room_for_a_process_is_no_fault_of_a_task(processes, m
     assert endings(processes, told(3)) == [("ok", "", {"number": 3})]
 
 
+def test_what_is_long_on_its_way_takes_no_time_from_its_unit(monkeypatch):
+    monkeypatch.setattr(process_pool, "_GRACE_S", 0.1)
+    slow = [Task(bytes(16), Repeats(), Answer, {"number": Arrives(1, after_s=3.6)})]
+    executor = ProcessExecutor(1)
+    try:
+        assert endings(executor, slow) == [("ok", "", {"number": 1})]
+    finally:
+        executor.close()
+
+
+def test_a_process_that_never_begins_is_no_fault_of_a_task(processes, monkeypatch):
+    never = Task(bytes(16), Repeats(), Answer, {"number": Arrives(1, after_s=3600)})
+    with monkeypatch.context() as patched:
+        patched.setattr(process_pool, "_START_S", 0.2)
+        with pytest.raises(TransientError, match=r"did not begin within 0\.2 s"):
+            processes.run([never])
+    assert endings(processes, told(3)) == [("ok", "", {"number": 3})]
+
+
 def interrupt_here():
     signal.raise_signal(signal.SIGINT)
 
@@ -173,7 +203,7 @@ def test_the_cpu_time_of_a_unit_is_what_it_computed_not_what_it_slept(processes,
 
 
 def test_the_cpu_time_of_what_was_ended_from_outside_is_known_too(processes):
-    (ended,) = processes.run(tasks_of(Burns(cpu_s=0.3, hangs=True)))
+    (ended,) = processes.run(tasks_of(BurnsAndHangs(cpu_s=0.3)))
     assert "longer than its deadline" in ended.reason
     assert 0.25 < ended.cpu_s < 0.7
 
@@ -193,7 +223,9 @@ def test_no_process_outlives_the_one_that_asked_whatever_it_is_at(tmp_path):
     diary, code = tmp_path / "diary", tmp_path / "parent.py"
     code.write_text(_ORPHANS)
     parent = subprocess.Popen([sys.executable, code, diary], env=with_path())
-    wait_until(lambda: diary.exists() and diary.read_text(), "the unit runs", 30)
+    wait_until(
+        lambda: parent.poll() is not None or (diary.exists() and diary.read_text()), "the unit runs", 120
+    )
     child = int(diary.read_text())
     parent.send_signal(signal.SIGKILL)
     parent.wait()

@@ -13,7 +13,7 @@ from multiprocessing import resource_tracker
 def interrupts_held() -> Iterator[None]:
     """Hold interrupts back inside; a process that is started there holds them back from its first moment.
 
-    They are heard behind it: one in the middle would leave a process that knows only half of what it is to do.
+    They are heard behind it: one in the middle would leave a process that was told half of what to do.
     """
     # Its own start lets interrupts through again.
     resource_tracker.ensure_running()

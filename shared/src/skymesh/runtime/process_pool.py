@@ -30,6 +30,8 @@ from skymesh.runtime.interrupts import interrupts_held, interrupts_ignored
 _CHUNK = 16
 # Beyond the deadline that a process keeps itself, for native code that never comes back.
 _GRACE_S = 2.0
+# For a process to come up and to load what its tasks are made of, which counts for no unit.
+_START_S = 120.0
 
 
 @dataclass
@@ -37,9 +39,10 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     waiting: deque[tuple[int, Task]] = field(default_factory=deque)
+    # When it was given tasks, began with them or answered last, and the CPU time of the process then.
     since: float = 0.0
-    # CPU time of the process when it answered last.
     cpu_s: float = 0.0
+    has_begun: bool = False
 
     @property
     def ends_at(self) -> float:
@@ -47,13 +50,16 @@ class _Worker:
 
         A unit with a batch form may answer to all tasks at once, or fail on them all and then run alone.
         """
+        if not self.has_begun:
+            return self.since + _START_S
         unit = self.waiting[0][1].unit
         tasks = len(self.waiting) + 1 if type(unit).has_batch_form() else 1
         return self.since + unit.deadline_s * tasks + _GRACE_S
 
 
 class _Answer(NamedTuple):
-    finished: Finished
+    # None before the first task of a list: it begins now.
+    finished: Finished | None
     cpu_s: float
 
 
@@ -89,7 +95,7 @@ class ProcessExecutor:
         Raises
         ------
         TransientError
-            If a unit says that a service is away, or this machine has no room for another process.
+            If a unit says that a service is away, or this machine has no room, or no time, for a process.
         """
         # Not before: processes are started in the thread that hears signals, which is the one that computes.
         while len(self._workers) < self._wanted:
@@ -127,7 +133,7 @@ class ProcessExecutor:
                 self._send(worker)
 
     def _send(self, worker: _Worker) -> None:
-        worker.since = time.monotonic()
+        worker.since, worker.has_begun = time.monotonic(), False
         # One that died meanwhile is found out when its answer is waited for.
         with suppress(OSError):
             worker.pipe.send([task for _, task in worker.waiting])
@@ -140,9 +146,10 @@ class ProcessExecutor:
             return
         if isinstance(answer, MeshError):
             raise answer
-        index, _ = worker.waiting.popleft()
-        round_.finished[index] = answer.finished
-        worker.since, worker.cpu_s = time.monotonic(), answer.cpu_s
+        worker.since, worker.cpu_s, worker.has_begun = time.monotonic(), answer.cpu_s, True
+        if answer.finished is not None:
+            index, _ = worker.waiting.popleft()
+            round_.finished[index] = answer.finished
 
     def _died(self, worker: _Worker, round_: _Round) -> None:
         """Try once more what a process died at, by itself: of tasks given together any may have been it."""
@@ -157,6 +164,8 @@ class ProcessExecutor:
         self._renew(worker)
 
     def _late(self, worker: _Worker, round_: _Round) -> None:
+        if not worker.has_begun:
+            raise TransientError(f"a process for units did not begin within {_START_S:g} s")
         deadline_s = worker.waiting[0][1].unit.deadline_s
         self._fail(worker, round_, f"longer than its deadline of {deadline_s:g} s", _end(worker))
         self._renew(worker)
@@ -219,7 +228,7 @@ def _cpu_of_ended_s() -> float:
 
 
 def _work(pipe: Connection) -> None:
-    """Answer lists of tasks, one answer per task, until the other end closes."""
+    """Answer lists of tasks, once at the beginning and once per task, until the other end closes."""
     interrupts_ignored()  # whoever asked is told too, and ends this one
     sys.stdout = sys.stderr  # what units print is nobody's output
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -229,6 +238,7 @@ def _work(pipe: Connection) -> None:
         except EOFError:
             return
         try:
+            pipe.send(_Answer(None, time.process_time()))
             for finished in execute_all(tasks, time.process_time):
                 pipe.send(_Answer(finished, time.process_time()))
         except MeshError as error:
