@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar, Self
 from xml.etree import ElementTree as ET
 
-READY_S = 120
-STOP_S = 30
+READY_S = 300
+STOP_S = 120
 _POLL_S = 0.05
 _HERE = Path(__file__).parent
+_PORTS = range(20_000, 32_000)
+# Not the one of `random`, which a test's seed may have set to what another process has.
+_RANDOM = random.SystemRandom()
 
 
 class JvmServer:
@@ -167,15 +171,14 @@ def jars(name: str) -> Path:
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Return ports that nobody listens to now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return tuple(each.getsockname()[1] for each in sockets)
-    finally:
-        for each in sockets:
-            each.close()
+    """Return ports that nobody listens to now, of those that the system gives nobody by itself."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = _RANDOM.choice(_PORTS)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            found.add(port)
+    return tuple(found)
 
 
 def is_open(port: int) -> bool:
