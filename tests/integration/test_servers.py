@@ -29,11 +29,13 @@ async def _write(address, topic, value):
         await producer.send_and_wait(topic, value)
 
 
-async def _read(address, topic):
-    consumer = aiokafka.AIOKafkaConsumer(topic, bootstrap_servers=address, auto_offset_reset="earliest")
+async def _read(address, topic, patience_s):
+    consumer = aiokafka.AIOKafkaConsumer(bootstrap_servers=address, auto_offset_reset="earliest")
     try:
         await consumer.start()
-        return (await asyncio.wait_for(consumer.getone(), 20)).value
+        # Not before: the start would wait for a topic that is not there.
+        consumer.subscribe([topic])
+        return (await asyncio.wait_for(consumer.getone(), patience_s)).value
     finally:
         await consumer.stop()
 
@@ -43,13 +45,13 @@ def test_a_broker_of_ones_own_comes_back_with_its_data_at_its_address(own_kafka,
     asyncio.run(_write(own_kafka.address, "t", b"kept"))
     getattr(own_kafka, end)()
     own_kafka.start()
-    assert asyncio.run(_read(own_kafka.address, "t")) == b"kept"
+    assert asyncio.run(_read(own_kafka.address, "t", patience_s=60)) == b"kept"
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_broker_makes_no_topic_by_itself(kafka_address, number):
     with pytest.raises(asyncio.TimeoutError):
-        asyncio.run(asyncio.wait_for(_read(kafka_address, f"nobody-made-this-{number}"), 2))
+        asyncio.run(_read(kafka_address, f"nobody-made-this-{number}", patience_s=2))
     assert f"nobody-made-this-{number}" not in asyncio.run(_topics(kafka_address))
 
 

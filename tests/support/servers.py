@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from support.cassandra_server import PATIENT, CassandraServer
@@ -63,7 +63,8 @@ def end_session(folder: Path) -> None:
     """Stop the servers of a session and forget it."""
     pids = [int(path.read_text()) for path in folder.glob("*.pid")]
     for pid in pids:
-        os.kill(pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
     end = time.monotonic() + _STOP_S
     while any(map(is_alive, pids)) and time.monotonic() < end:
         time.sleep(0.05)
