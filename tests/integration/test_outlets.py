@@ -24,7 +24,7 @@ def event(*to, once="stock", **more):
 def receiver(monkeypatch):
     with receiving() as told:
         monkeypatch.setenv(URL, told.url)
-        monkeypatch.setenv("SKYMESH_WEBHOOK_TIMEOUT_S", "2")
+        monkeypatch.setenv("SKYMESH_WEBHOOK_TIMEOUT_S", "60")
         yield told
 
 
