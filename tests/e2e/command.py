@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from support.forks import fork
 
 COMMAND = Path(sys.executable).with_name("skymesh")
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 class Done(NamedTuple):

@@ -30,7 +30,7 @@ def fork(
     path: Sequence[Path | str] = (),
     file_bytes: int | None = None,
 ) -> Answer:
-    """Run a command to its end; one that takes too long is killed by SIGALRM.
+    """Run a command to its end; one that takes too long is killed, which its errors end with.
 
     All that it shares with others is the import of the modules, most of a short command's second.
 
