@@ -27,6 +27,7 @@ from support.servers import NONE_THERE, address_of, begin_session, end_session
 VARIABLE = "SKYMESH_TEST_DATA"
 ABSENT = "the shared data is absent"
 _ON_SERVERS = {"kafka_address", "cassandra_address", "own_kafka", "own_cassandra"}
+_FOREIGN = {"COLUMNS", "FORCE_COLOR", "PY_COLORS", "PYTHONWARNINGS"}
 _session = pytest.StashKey[Path]()
 
 settings.register_profile("skymesh", deadline=None, derandomize=True, max_examples=60)
@@ -91,6 +92,15 @@ def pytest_configure(config: pytest.Config) -> None:
     # Not in a worker of xdist: its session is that of whoever started it.
     if not hasattr(config, "workerinput"):
         config.stash[_session] = begin_session()
+
+
+def pytest_sessionstart() -> None:
+    """Have the same environment wherever tests are run: no settings in it, no proxy before this machine."""
+    # Not as early as when pytest is configured: its own report heeds some of it.
+    for name in list(os.environ):
+        if name in _FOREIGN or (name.startswith("SKYMESH_") and not name.startswith("SKYMESH_TEST_")):
+            del os.environ[name]
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost,.invalid"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -42,11 +42,8 @@ class Done(NamedTuple):
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return an environment without settings of whoever runs the tests."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("SKYMESH_")}
-    for name in ("COLUMNS", "FORCE_COLOR", "PYTHONWARNINGS"):
-        inherited.pop(name, None)
-    return {**inherited, "PYTHONDONTWRITEBYTECODE": "1", **more}
+    """Return the environment of the tests with more in it."""
+    return {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **more}
 
 
 def skymesh(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None, **more: Any) -> Done:

@@ -21,6 +21,16 @@ NEEDS_DATA = "def test_reads_real_alerts(shared_data):\n    assert shared_data.i
 MARKED = "import pytest\n\n@pytest.mark.shared_data\ndef test_marked():\n    pass\n"
 SKIPS = "import pytest\n\n@pytest.mark.skip(reason='too lazy')\ndef test_lazy():\n    pass\n"
 NEEDS_SERVER = "def test_asks_a_broker(kafka_address):\n    assert kafka_address == 'there:1'\n"
+ENVIRONMENT = """
+import os
+from urllib.request import getproxies, proxy_bypass
+
+def test_environment():
+    assert not {"SKYMESH_STORE", "FORCE_COLOR", "COLUMNS"} & set(os.environ)
+    assert "SKYMESH_TEST_DATA" in os.environ
+    assert getproxies()["http"] == "http://proxy:3128"
+    assert proxy_bypass("127.0.0.1:9092") and proxy_bypass("localhost")
+"""
 PASSES = "def test_passes():\n    pass\n"
 
 
@@ -33,7 +43,7 @@ def session(tmp_path):
         (tmp_path / "pytest.ini").write_text(CONFIG)
         shutil.copy(CONFTEST, tmp_path / "conftest.py")
         env = {name: value for name, value in os.environ.items() if not name.startswith(("CI", "PYTEST"))}
-        env |= {"SKYMESH_TEST_DATA": str(data)} | ({"CI": "true"} if ci else {}) | more
+        env |= {"SKYMESH_TEST_DATA": str(data), "PY_COLORS": "0"} | ({"CI": "true"} if ci else {}) | more
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
         done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout
@@ -89,4 +99,10 @@ def test_ci_without_servers_fails(session, tmp_path):
 
 def test_a_server_that_the_environment_names_is_the_one(session):
     status, output = session(NEEDS_SERVER, SKYMESH_TEST_KAFKA="there:1", ci=True)
+    assert (status, "1 passed" in output) == (0, True)
+
+
+def test_the_environment_is_that_of_the_tests_whoever_runs_them(session):
+    own = {"SKYMESH_STORE": "cassandra://mine/x", "FORCE_COLOR": "1", "COLUMNS": "20"}
+    status, output = session(ENVIRONMENT, HTTP_PROXY="http://proxy:3128", NO_PROXY="", **own)
     assert (status, "1 passed" in output) == (0, True)
