@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.errors import KafkaError
 
 from skymesh.bus.bus import Outgoing
@@ -372,6 +373,30 @@ def test_whoever_is_cancelled_while_it_leaves_a_group_leaves_it_all_the_same(on_
             # What is no member any more has no share of the partitions.
             await pair.wait_until_done(partitions=2)
         assert await pair.told() == [*range(20)]
+
+    on_pair(work)
+
+
+@pytest.mark.parametrize("error", [KeyError("connection"), AssertionError()])
+def test_a_client_that_has_ceased_to_fetch_ends_the_membership(on_pair, monkeypatch, error):
+    async def work(pair):
+        await pair.fill(20)
+        actions = Fetcher._get_actions_per_node
+
+        def fail_once(fetcher, assignment):
+            monkeypatch.setattr(Fetcher, "_get_actions_per_node", actions)
+            raise error
+
+        member = pair.member(session_s=LONG_S)
+        task = asyncio.ensure_future(member.run(asyncio.Event()))
+        await pair.wait_until_done()
+        monkeypatch.setattr(Fetcher, "_get_actions_per_node", fail_once)
+        with pytest.raises(BrokerUnavailableError, match="ceased to fetch"):
+            await asyncio.wait_for(task, LIMIT_S)
+        await pair.bus.publish([Outgoing(pair.source, "k", b"20")])
+        async with running(member):
+            await pair.wait_until_done()
+        assert await pair.told() == [*range(21)]
 
     on_pair(work)
 

@@ -262,6 +262,29 @@ def test_records_that_are_gone_unread_are_an_error_and_nothing_is_skipped(kafka_
     assert on_survey(kafka_address, work) == []
 
 
+def test_a_topic_that_was_made_anew_is_refused_however_long_it_has_grown(kafka_address):
+    async def work(survey):
+        topic = await survey.night("20260101", 5, partitions=1)
+        async with survey.reading():
+            await survey.wait(5)
+        admin = survey.bus.connection.cluster.admin()
+        await admin.start()
+        await admin.delete_topics([topic])
+        async with asyncio.timeout(LIMIT_S):
+            while await survey.bus.partitions(topic):  # noqa: ASYNC110 - it is the broker that changes
+                await asyncio.sleep(POLL_S)
+        await survey.bus.create(topic, partitions=1)
+        await survey.more(topic, 100, 7, partitions=1)
+        await admin.close()
+        with pytest.raises(InvariantError, match=r"was made anew: ztf has read up to [0-9]+ of another one"):
+            async with survey.reading() as running:
+                await asyncio.wait([running], timeout=LIMIT_S)
+        return topic, await survey.copied()
+
+    topic, copied = on_survey(kafka_address, work)
+    assert sorted(copied) == expected((topic, 5))
+
+
 @pytest.mark.slow
 def test_a_member_that_is_killed_again_and_again_loses_and_repeats_nothing(kafka_address):
     async def work(survey):

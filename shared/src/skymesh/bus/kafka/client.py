@@ -113,7 +113,7 @@ class Cluster:
             await close(client)
             reason = await self._reason() if isinstance(error, KafkaConnectionError) else error
             raise mesh_error(reason or error, where=self._place) from None
-        except AssertionError:
+        except (AssertionError, KeyError):
             # A cluster whose brokers have yet to come up, or go down, answers and names none of them.
             await close(client)
             raise BrokerUnavailableError("Kafka: no broker is ready", where=self._place) from None
@@ -156,9 +156,9 @@ async def patiently(ask: Callable[[], Awaitable[T]], *, where: str, patience_s: 
         try:
             async with asyncio.timeout_at(end):
                 return await ask()
-        except (KafkaError, OSError) as error:
-            # The client takes an error of one partition for none at all.
-            is_passing = isinstance(error, NoError) or getattr(error, "retriable", False)
+        except (KafkaError, OSError, KeyError) as error:
+            # The client takes an error of one partition for none at all, and forgets a connection twice.
+            is_passing = isinstance(error, NoError | KeyError) or getattr(error, "retriable", False)
             if not is_passing or loop.time() + _PAUSE_S > end:
                 raise mesh_error(error, where=where) from error
         await asyncio.sleep(_PAUSE_S)

@@ -43,6 +43,16 @@ async def to_the_end(work: Coroutine[Any, Any, None]) -> None:
     task.result()
 
 
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks and wait for their end, whatever it is."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    for task in tasks:
+        # The event loop would complain of what nobody has asked for.
+        _ = task.cancelled() or task.exception()
+
+
 async def close(client: Client, *, patience_s: float = _PATIENCE_S) -> None:
     """Close a client to the end, whatever state it and its cluster are in.
 

@@ -6,18 +6,16 @@ import asyncio
 import functools
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from skymesh.bus.kafka.client import PATIENCE_S
-from skymesh.bus.kafka.closing import close, to_the_end
+from skymesh.bus.kafka.closing import close, end, to_the_end
 from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.member import Member, Taking, Work
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.reader import AHEAD_BYTES
 from skymesh.bus.kafka.taking import take
-from skymesh.errors import MeshError
 
 
 @dataclass(frozen=True)
@@ -127,10 +125,7 @@ class Group:
 
     async def _leave(self, member: Member, going: Sequence[asyncio.Future[Any]]) -> None:
         await member.leave()
-        for task in going:
-            task.cancel()
-            with suppress(asyncio.CancelledError, MeshError):
-                await task
+        await end(*going)
         # The group is told, so that the others need not wait for the end of the session.
         await close(member.consumer)
         await member.bury()
@@ -152,10 +147,7 @@ class Group:
             await asyncio.wait([watching, reading], return_when=asyncio.FIRST_COMPLETED)
             _raise_first(watching, reading)
         finally:
-            for task in (watching, reading):
-                task.cancel()
-                with suppress(asyncio.CancelledError, MeshError):
-                    await task
+            await end(watching, reading)
 
     def _options(self) -> dict[str, Any]:
         membership = self._membership

@@ -158,7 +158,7 @@ class Reader:
         try:
             while True:
                 await self._turn()
-        except KafkaError as error:
+        except (KafkaError, KeyError, AssertionError) as error:
             problem = mesh_error(error, where=", ".join(sorted({place.topic for place in self._feeds})))
             for feed in self._feeds.values():
                 feed.fail(problem)
@@ -172,6 +172,8 @@ class Reader:
                 raise
             # Of a partition that was assigned and is not taken yet: its position means nothing.
             return
+        if self._consumer._fetcher.error_future.done():  # noqa: SLF001 - nobody else asks it
+            raise KafkaError("the client has ceased to fetch")
         # Nothing is awaited from here on: what was found belongs to the feeds of this moment.
         for place, records in found.items():
             if place in self._feeds:

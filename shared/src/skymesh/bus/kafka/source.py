@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -17,7 +18,7 @@ from skymesh.bus.kafka.publisher import Publisher, partition_of
 from skymesh.bus.kafka.ranges import iter_range
 from skymesh.bus.kafka.reader import Feed, Reader
 from skymesh.bus.kafka.taking import TRANSACTION_S
-from skymesh.errors import BrokerUnavailableError, SettingsError
+from skymesh.errors import BrokerUnavailableError, InvariantError, SettingsError
 from skymesh.settings.kafka import SERVERS, KafkaSettings
 
 _SETTLED_S = 1.5 * TRANSACTION_S
@@ -102,11 +103,12 @@ class Source:
         publisher = Publisher(self._mesh.cluster, self._mesh.topics, name, timeout_s=TRANSACTION_S)
         await publisher.start()
         try:
-            read_up_to = await self._read_up_to(key)
+            topic_id = await self._topic_id(place.topic)
+            read_up_to = await self._read_up_to(key, topic_id)
             offset = await self._there.offsets.resume(self._name, read_up_to, place)
             if read_up_to is None:
                 # Who fences all that was ever read must find it, before anything comes of it.
-                await publisher.publish([_offset_of(self._offsets_topic, key, offset)])
+                await publisher.publish([_offset_of(self._offsets_topic, key, offset, topic_id)])
         except BaseException:
             await publisher.stop()
             raise
@@ -114,21 +116,39 @@ class Source:
             await publisher.stop()
             raise BrokerUnavailableError("the partition went to another member", where=key)
         feed = reader.attach(place, offset)
-        return _SourcePartition(group, reader, feed, publisher, key, self._offsets_topic)
+        told = functools.partial(_offset_of, self._offsets_topic, key, topic_id=topic_id)
+        return _SourcePartition(group, reader, feed, publisher, key, told)
 
-    async def _read_up_to(self, key: str) -> int | None:
+    async def _topic_id(self, topic: str) -> str:
+        """Return the id of a topic: one that is made anew has another. Empty if nobody tells it."""
+        try:
+            return (await self._there.topics.found([topic]))[topic].id
+        except NotImplementedError:
+            # Brokers before Kafka 3.1 tell none.
+            return ""
+
+    async def _read_up_to(self, key: str, topic_id: str) -> int | None:
         """Return the offset up to which a partition was read; None if it never was.
 
         What stands behind a transaction that is open may not be read yet, so none may be: else the offset
         would be an older one, and what was published already would be published again.
+
+        Raises
+        ------
+        InvariantError
+            If it was a topic of another id: nothing is ever skipped in silence.
         """
         count = (await self._mesh.topics.counts([self._offsets_topic]))[self._offsets_topic]
         place = TopicPartition(self._offsets_topic, partition_of(key, count))
-        offset = None
+        told = b""
         async with self._mesh.cluster.consuming() as consumer:
             async for record in _settled(self._mesh, consumer, place):
-                offset = int(record.value) if record.key == key else offset
-        return offset
+                told = record.value if record.key == key else told
+        offset, _, known_id = told.decode().partition(" ")
+        if topic_id and known_id not in ("", topic_id):
+            problem = f"was made anew: {self._name} has read up to {offset} of another one"
+            raise InvariantError(problem, where=key)
+        return int(offset) if told else None
 
 
 async def fence_sources(mesh: Connection, offsets_topic: str) -> None:
@@ -155,9 +175,9 @@ async def fence_sources(mesh: Connection, offsets_topic: str) -> None:
         await publisher.stop()
 
 
-def _offset_of(offsets_topic: str, key: str, offset: int) -> Outgoing:
-    """Return what says up to where a partition was read."""
-    return Outgoing(offsets_topic, key, b"%d" % offset)
+def _offset_of(offsets_topic: str, key: str, offset: int, topic_id: str) -> Outgoing:
+    """Return what says up to where a partition was read, and of which topic."""
+    return Outgoing(offsets_topic, key, f"{offset} {topic_id}".encode())
 
 
 def _producer_of(offsets_topic: str, key: str) -> str:
@@ -182,17 +202,24 @@ class _SourcePartition(KafkaPartition):
     ----------
     group, reader, feed, publisher
         As of every partition; the publisher is the mesh's.
-    key, offsets_topic
-        Under which key of which topic its offset is published.
+    key
+        Survey, topic and partition.
+    told
+        Makes of an offset what says that it was read up to there.
     """
 
     def __init__(
-        self, group: str, reader: Reader, feed: Feed, publisher: Publisher, key: str, offsets_topic: str
+        self,
+        group: str,
+        reader: Reader,
+        feed: Feed,
+        publisher: Publisher,
+        key: str,
+        told: Callable[[int], Outgoing],
     ) -> None:
         super().__init__(group, reader, feed, publisher)
         self.topic = key.rpartition("/")[0]
-        self._key = key
-        self._offsets_topic = offsets_topic
+        self._told = told
 
     async def _publish(self, outputs: Sequence[Outgoing], end: int) -> None:
-        await self._publisher.publish([*outputs, _offset_of(self._offsets_topic, self._key, end)])
+        await self._publisher.publish([*outputs, self._told(end)])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from skymesh.bus.kafka.closing import end
 from skymesh.bus.kafka.connection import Connection
 from skymesh.bus.kafka.partition import KafkaPartition
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.bus.kafka.reader import Reader
-from skymesh.errors import BrokerUnavailableError, MeshError
+from skymesh.errors import BrokerUnavailableError
 
 TRANSACTION_S = 60.0
 """How long publishing one batch may take, in seconds; the broker ends a transaction that takes longer."""
@@ -64,8 +65,5 @@ async def taken(connection: Connection, group: str, place: TopicPartition) -> As
         finally:
             await partition.settle(TRANSACTION_S)
             await partition.end()
-            for task in tasks:
-                task.cancel()
-                # What it failed with, the partition's reader was told.
-                with suppress(asyncio.CancelledError, MeshError):
-                    await task
+            # What they failed with, the partition's reader was told.
+            await end(*tasks)
