@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from skymesh.bus.kafka.group import Group
 from skymesh.bus.kafka.partition import KafkaPartition
@@ -49,24 +49,34 @@ class Lookout:
 
     async def watch(self, cluster: Joinable, group: Group) -> None:
         """Look at a membership until cancelled; where it has no partition, it lives on without batches."""
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            if not group.partitions:
-                self._health.met("group")
-                self._health.beat()
-            try:
-                await self._tell(cluster, group)
-                await self._look(self._metrics)
-            except MeshError as error:
-                # Whatever it is, those who do the work meet it too and decide; to look goes on.
-                get_log().warning("cannot tell how far behind it is", tier=self._tier, problem=str(error))
+        try:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                await self._look_at(cluster, group)
+        finally:
+            self._release(self._seen)
+
+    async def _look_at(self, cluster: Joinable, group: Group) -> None:
+        if not group.partitions:
+            self._health.met("group")
+            self._health.beat()
+        try:
+            await self._tell(cluster, group)
+            await self._look(self._metrics)
+        except MeshError as error:
+            # Whatever it is, those who do the work meet it too and decide; to look goes on.
+            get_log().warning("cannot tell how far behind it is", tier=self._tier, problem=str(error))
+
+    def _release(self, labels: Iterable[str]) -> None:
+        """Say nothing more of partitions: they may go elsewhere, and whoever has them tells of them."""
+        for label in labels:
+            self._metrics.released(self._tier, label)
 
     async def _tell(self, cluster: Joinable, group: Group) -> None:
         partitions = _by_label(group.partitions)
         if partitions.keys() != self._seen:
             self._metrics.assigned(self._tier, len(partitions))
-        for label in self._seen - partitions.keys():
-            self._metrics.released(self._tier, label)
+        self._release(self._seen - partitions.keys())
         self._seen = set(partitions)
         for label, partition in partitions.items():
             left_s = await self._expires_in_s(cluster, partition) if partition.waiting else None
