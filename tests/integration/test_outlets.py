@@ -245,6 +245,9 @@ def test_a_mistake_about_what_is_held_is_one_line(held, tmp_path):
         line = held_command(tmp_path / "out", *arguments, code=2)
         assert said in line
         assert line.count("\n") == 1
+    held_command(tmp_path / "out", "drop", waiting[1], "--reason", "a satellite")
+    line = held_command(tmp_path / "out", "release", waiting[1], code=2)
+    assert "was dropped, and is never sent: a satellite" in line
     held_command(tmp_path / "out", "release", waiting[0])
     again()
     assert "was told already" in held_command(tmp_path / "out", "drop", waiting[0], code=2)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from skymesh.errors import InvariantError, SettingsError, StoreUnavailableError
 
-FORMAT = 7
+FORMAT = 8
 """Version of the layout; a file of another one is refused."""
 
 # Marks the file as ours, in the field that SQLite keeps for that: "skym".

@@ -17,7 +17,7 @@ from skymesh.errors import (
     DeliveryUnclearError,
     OutletUnavailableError,
 )
-from skymesh.model.reaction import Attempt, Held, Receipt
+from skymesh.model.reaction import Attempt, Held, Receipt, standing
 from skymesh.sqlite_file import SqliteFile
 from skymesh.store.sqlite import SqliteStore
 from skymesh.testing import documents as made
@@ -204,6 +204,76 @@ def test_what_has_a_receipt_is_not_sent_unless_that_is_of_files(policy, way):
     receiver = Receiver()
     couriers(work, policy, receiver)
     assert receiver.taken == (way == "file")
+
+
+@pytest.mark.parametrize("decision", ["dropped", "released"])
+def test_a_deliverer_that_hung_and_wakes_undoes_no_decision(decision):
+    async def work(store, clock, _):
+        started, gate = asyncio.Event(), asyncio.Event()
+
+        class Hanging(Receiver):
+            async def deliver(self, parcel):
+                started.set()
+                await gate.wait()
+                await super().deliver(parcel)
+
+        hanging = Hanging(DeliveryUnclearError("no answer"))
+        first = Courier(hanging, store, made.LOG, "hold", message_s=10.0, clock_ms=clock)
+        second = Courier(receiver, store, made.LOG, "hold", message_s=10.0, clock_ms=clock)
+        task = asyncio.create_task(first.deliver(PARCEL))
+        await started.wait()
+        clock.ms += 2 * LEASE_MS
+        with pytest.raises(DeliveryPendingError):
+            await second.deliver(PARCEL)
+        (held,) = await rows(store, Held)
+        await store.write([replace(held, status=decision, decision="by me")])
+        if decision == "released":
+            await second.deliver(PARCEL)
+            await store.write([PARCEL.receipt])
+        gate.set()
+        with pytest.raises(DeliveryPendingError):
+            await task
+        # Even if it did so behind its last look.
+        await store.write([replace(held, reason="woke up")])
+        counts = standing(await rows(store, Held))
+        assert (counts.status, counts.decision, counts.attempts) == (decision, "by me", 1)
+        with pytest.raises(DeliveryPendingError):
+            await second.deliver(PARCEL)
+
+    receiver = Receiver()
+    couriers(work, "hold", receiver)
+    assert receiver.taken == (decision == "released")
+
+
+def test_what_is_held_for_a_dead_worker_does_not_shadow_a_decision_about_its_attempt():
+    class Crowded:
+        """While somebody looks, a dead worker's attempt appears, and a person's decision about it."""
+
+        def __init__(self, store, dead):
+            self.store, self.dead = store, dead
+
+        async def write(self, documents):
+            await self.store.write([self.dead, *documents])
+
+        async def read(self, log, keys):
+            found = await self.store.read(log, keys)
+            if await rows(self.store, Attempt):
+                released = made.held(1, status="released", attempts=1)
+                await self.store.write([replace(released, id=self.dead.id)])
+            return found
+
+    async def work(store, clock, _):
+        dead = replace(made.attempt(1), id=PARCEL.intent.id, lease_until_utc_ms=clock())
+        late = Courier(receiver, Crowded(store, dead), made.LOG, "hold", message_s=10.0, clock_ms=clock)
+        with pytest.raises(DeliveryPendingError):
+            await late.deliver(PARCEL)
+        assert standing(await rows(store, Held)).status == "released"
+        clock.ms += 2 * LEASE_MS
+        await Courier(receiver, store, made.LOG, "hold", message_s=10.0, clock_ms=clock).deliver(PARCEL)
+
+    receiver = Receiver()
+    couriers(work, "hold", receiver)
+    assert receiver.taken == 1
 
 
 class Turns:

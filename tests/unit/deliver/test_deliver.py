@@ -64,8 +64,9 @@ def found(*intents, job=None, receipts=(), held=()):
     by_id = {one.id: [] for one in intents}
     for receipt in receipts:
         by_id[receipt.id].append(receipt)
+    of_held = {one.id: [said for said in held if said.id == one.id] for one in held}
     jobs = {one.run: deployed(run=one.run) for one in intents} | {made.RUN: job or deployed()}
-    return Found(intents=by_stock, jobs=jobs, receipts=by_id, held={one.id: one for one in held})
+    return Found(intents=by_stock, jobs=jobs, receipts=by_id, held=of_held)
 
 
 def lines(outcome):
@@ -220,6 +221,14 @@ def test_a_message_that_is_too_large_for_kafka_is_held_back():
         (text_id("reaction", large.id), HELD, held.reason),
         (text_id("reaction", small.id), DELIVERED, ""),
     ]
+
+
+def test_what_is_too_large_for_kafka_and_was_released_is_held_once_more():
+    large = intent(letters=(Letter("m.xml", "text/xml", bytes(MESSAGE_BYTES + 1)),), target="kafka")
+    said = [msgspec.structs.replace(made.held(1, attempts=0, status="released"), id=large.id)]
+    (again,) = Deliver(CONTEXT, KAFKA).process(batch(large), found(large, held=said)).documents
+    outcome = Deliver(CONTEXT, KAFKA).process(batch(large), found(large, held=[*said, again]))
+    assert (outcome.documents, lines(outcome)[0][1]) == ((), HELD)
 
 
 def test_what_a_person_decided_counts():

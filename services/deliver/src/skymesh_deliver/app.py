@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 from skymesh.errors import OutletUnavailableError
-from skymesh.model.reaction import Held
 from skymesh.runtime.live import LiveMesh
 from skymesh.runtime.service import Reading, serve
 from skymesh.store.store import Store
@@ -13,6 +12,7 @@ from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.mesh_metrics import MeshMetrics
 from skymesh_deliver.door import Door
 from skymesh_deliver.doors import doors
+from skymesh_deliver.held import iter_held
 from skymesh_deliver.kafka_outlet import KafkaOutlet
 from skymesh_deliver.outlets import WEBHOOK_BATCH_RECORDS, folder_outlet, webhook_outlet
 from skymesh_deliver.settings import DeliverSettings
@@ -51,7 +51,7 @@ async def _warn_unless_ready(tier: str, kafka: KafkaOutlet) -> None:
 
 async def _count_held(store: Store, outlet: str, metrics: MeshMetrics) -> None:
     """Tell how many reactions an outlet holds back."""
-    held = [row.status == "held" and row.target == outlet async for row in store.scan(Held)]
+    held = [row.status == "held" and row.target == outlet async for row in iter_held(store)]
     metrics.held(outlet, sum(held))
 
 

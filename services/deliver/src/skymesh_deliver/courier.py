@@ -19,7 +19,7 @@ from skymesh.errors import (
     OutletUnavailableError,
 )
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.reaction import Attempt, Held, Receipt
+from skymesh.model.reaction import Attempt, Held, Receipt, standing
 from skymesh.runtime.loop import Checkpoint
 from skymesh.runtime.outlet import Outlet, Parcel
 from skymesh.store.store import Keys, TierStore
@@ -108,8 +108,8 @@ class Courier:
         attempt = self._attempt(parcel, known)
         await self._store.write([attempt])
         known = await self._known(parcel)
-        others = [other for other in known.attempts if other != attempt]
-        step = self._step(known._replace(attempts=others))
+        known = known._replace(attempts=[other for other in known.attempts if other != attempt])
+        step = self._step(known)
         if step.what != "send":
             await self._store.write([replace(attempt, status="withdrawn")])
         await self._go_on_if(parcel, known, step)
@@ -123,7 +123,7 @@ class Courier:
         asked = frozenset({id_})
         found = await self._store.read(self._log, Keys(receipts=asked, attempts=asked, held=asked))
         ours = [receipt for receipt in found.receipts[id_] if receipt.way == parcel.receipt.way]
-        return _Known(ours, found.attempts[id_], found.held.get(id_))
+        return _Known(ours, found.attempts[id_], standing(found.held[id_]))
 
     def _step(self, known: _Known) -> Step:
         if known.receipts:
@@ -182,8 +182,12 @@ class Courier:
         raise self._away(reason, text_id("reaction", parcel.intent.id), pause_s)
 
     async def _hold(self, parcel: Parcel, reason: str, attempts: int) -> None:
+        """Hold it back after an attempt, unless it was told or something else counts more."""
         since_utc = datetime.fromtimestamp(self._clock_ms() / 1000, UTC).isoformat(timespec="milliseconds")
-        await self._store.write([held_back(parcel.intent, reason, since_utc, attempts=attempts)])
+        held = held_back(parcel.intent, reason, since_utc, attempts=attempts)
+        known = await self._known(parcel)
+        if not known.receipts and (known.held is None or standing([known.held, held]) is held):
+            await self._store.write([held])
 
     def _put_off(self, parcel: Parcel, reason: str, pause_s: float = 0.0) -> NoReturn:
         where = text_id("reaction", parcel.intent.id)

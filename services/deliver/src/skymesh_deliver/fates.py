@@ -10,7 +10,7 @@ from skymesh.errors import InvariantError
 from skymesh.jobs.outlets import Grants, ungranted
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.reaction import Held, Intent, Receipt
+from skymesh.model.reaction import Held, Intent, Receipt, standing
 from skymesh.model.records import Intended
 from skymesh.runtime.outlet import Parcel
 from skymesh.store.store import Found
@@ -88,19 +88,25 @@ class Fates:
         return _line(intent, TOLD, f"told before by {text_id('run', receipt.run)}")
 
     def _held(self, intent: Intent) -> Line | None:
-        held = self.found.held.get(intent.id)
+        held = self._standing(intent)
         if held is None or held.status == "released":
             return None
         if held.status == "dropped":
             return _line(intent, DROPPED, held.decision or "dropped by hand")
         return _line(intent, HELD, held.reason)
 
+    def _standing(self, intent: Intent) -> Held | None:
+        return standing(self.found.held.get(intent.id, ()))
+
     def _sent(self, intent: Intent) -> Line:
         parcel = parcel_of(intent, self.door)
         largest = max(place.size_bytes for place in parcel.receipt.places)
         if self.door.is_transactional and largest > MESSAGE_BYTES:
             reason = f"a message of {largest} bytes is more than the {MESSAGE_BYTES} that Kafka is sent"
-            self.documents.append(held_back(intent, reason, self.now_utc, attempts=0))
+            held = self._standing(intent)
+            # Released before, it is held once more: after the attempt that it was released for.
+            attempts = 0 if held is None else held.attempts + 1
+            self.documents.append(held_back(intent, reason, self.now_utc, attempts=attempts))
             return _line(intent, HELD, reason)
         if self.door.is_transactional:
             self.messages += messages_of(parcel, self.door)

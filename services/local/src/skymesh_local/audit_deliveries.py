@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.reaction import Held, Intent, Receipt
+from skymesh.model.reaction import Intent, Receipt
 from skymesh.store.store import Store
 from skymesh_deliver.door import Door, folder_door, parcel_of
 from skymesh_deliver.fates import DELIVERED, DROPPED, HELD, TOLD, WITHHELD
+from skymesh_deliver.held import held_of
 from skymesh_local.audit_journal import DELIVERERS, Journal
 
 
@@ -76,7 +77,7 @@ async def _problem(
         return "" if others else "was told by another run, of which there is no receipt"
     if line.outcome == WITHHELD:
         return "was withheld and has a receipt" if receipt else ""
-    held = await store.get(Held, id=intent.id)
+    held = await held_of(store, intent.id)
     if held is None:
         return f"is {line.outcome} in the journal and not in the store"
     # What a person has just decided is in flight.

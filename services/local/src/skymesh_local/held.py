@@ -1,8 +1,8 @@
-"""Reactions that are held back: finding them, and what a person decides about them."""
+"""What a person decides about reactions that are held back."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any, Literal
 
@@ -12,36 +12,30 @@ from skymesh.bus.bus import Bus, Outgoing
 from skymesh.codecs import wire
 from skymesh.errors import NotFoundError, SettingsError
 from skymesh.model.ids import Digest, text_id
-from skymesh.model.reaction import Held, Receipt
+from skymesh.model.reaction import Held
 from skymesh.model.records import Intended
 from skymesh.runtime.epochs import adding
 from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import INTENTS
 from skymesh.store.store import Store
+from skymesh_deliver.held import all_held, held_of, is_told
 
 Decision = Literal["released", "dropped"]
 ContextOf = Callable[[Digest], Awaitable[Context]]
 """run → whose topics its intents are on."""
 
 
-async def iter_held(store: Store) -> AsyncIterator[Held]:
-    """Yield the reactions that wait: for a decision, or released and not sent yet."""
-    async for held in store.scan(Held):
-        if held.status == "held" or (held.status == "released" and not await _is_told(store, held)):
-            yield held
-
-
-async def find_held(store: Store, names: Iterable[str]) -> list[Held]:
-    """Return reactions that were held back, by their ids or beginnings of them.
+async def find_held(store: Store, names: Iterable[str], decision: Decision) -> list[Held]:
+    """Return reactions that were held back, by their ids or beginnings of them, to decide about them.
 
     Raises
     ------
     NotFoundError
         If there is none of a name.
     SettingsError
-        If there are several, or it was told already.
+        If there are several, it was told already, or it was dropped and is to be released.
     """
-    known = [held async for held in store.scan(Held)]
+    known = await all_held(store)
     found: dict[Digest, Held] = {}
     for name in names:
         start = name.removeprefix("reaction:")
@@ -50,18 +44,22 @@ async def find_held(store: Store, names: Iterable[str]) -> list[Held]:
             raise NotFoundError("no such reaction was held back", where=name)
         if len(fitting) > 1:
             raise SettingsError(f"{len(fitting)} reactions begin so", where=name)
-        if await _is_told(store, fitting[0]):
+        if await is_told(store, fitting[0]):
             raise SettingsError("was told already", where=text_id("reaction", fitting[0].id))
+        if decision == "released":
+            _refuse_dropped(fitting[0])
         found[fitting[0].id] = fitting[0]
     return list(found.values())
 
 
-async def _is_told(store: Store, held: Held) -> bool:
-    return any([receipt.way == held.target async for receipt in store.scan(Receipt, id=held.id)])
+def _refuse_dropped(held: Held | None) -> None:
+    if held is not None and held.status == "dropped":
+        why = f": {held.decision}" if held.decision else ""
+        raise SettingsError(f"was dropped, and is never sent{why}", where=text_id("reaction", held.id))
 
 
 async def decide(
-    store: Store, bus: Bus, context_of: ContextOf, all_held: Sequence[Held], decision: Decision, said: str
+    store: Store, bus: Bus, context_of: ContextOf, chosen: Sequence[Held], decision: Decision, said: str
 ) -> None:
     """Have reactions sent once more, or never.
 
@@ -74,21 +72,29 @@ async def decide(
         Where they lie, and where deliverers listen.
     context_of
         Says whose topics the intents of a run are on.
-    all_held
+    chosen
         The reactions.
     decision, said
         What was decided, and why.
+
+    Raises
+    ------
+    SettingsError
+        If somebody else has dropped what is to be released; the others are released.
     """
-    await store.write([replace(held, status=decision, decision=said) for held in all_held])
-    contexts = {run: await context_of(run) for run in {held.run for held in all_held}}
+    await store.write([replace(held, status=decision, decision=said) for held in chosen])
+    contexts = {run: await context_of(run) for run in {held.run for held in chosen}}
     outputs = []
-    for held in all_held:
+    for held in chosen:
         record = Intended(held.position, held.stock, held.run, held.id, held.target)
         outputs.append(Outgoing(contexts[held.run].topic(INTENTS), held.stock, wire.encode(record)))
     async with AsyncExitStack() as opened:
         for context in set(contexts.values()):
             await opened.enter_async_context(adding(store, context))
         await bus.publish(outputs)
+    if decision == "released":
+        for held in chosen:
+            _refuse_dropped(await held_of(store, held.id))
 
 
 def told_of(held: Held) -> dict[str, Any]:

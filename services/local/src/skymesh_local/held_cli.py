@@ -15,7 +15,8 @@ from skymesh.model.ids import Digest, text_id
 from skymesh.model.run import Run
 from skymesh.runtime.tier import Context
 from skymesh.store.store import Store
-from skymesh_local.held import ContextOf, Decision, decide, find_held, iter_held, told_of
+from skymesh_deliver.held import iter_held
+from skymesh_local.held import ContextOf, Decision, decide, find_held, told_of
 from skymesh_local.mesh import open_mesh
 from skymesh_local.mesh_cli import StoreUrl, store_url
 
@@ -74,7 +75,7 @@ def _decide(
         raise SettingsError("name reactions, or say --all", where="skymesh held")
 
     async def work(store: Store, bus: Bus, context_of: ContextOf) -> list[str]:
-        chosen = await find_held(store, names) if names else [held async for held in iter_held(store)]
+        chosen = await find_held(store, names, decision) if names else [h async for h in iter_held(store)]
         await decide(store, bus, context_of, chosen, decision, reason)
         return [text_id("reaction", held.id) for held in chosen]
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from skymesh.model.ids import Digest
-from skymesh.model.reaction import Held, Intent, Place, Receipt
+from skymesh.model.reaction import Intent, Place, Receipt
 from skymesh.model.run import Run
 from skymesh.model.state import State
 from skymesh.store.store import Store
+from skymesh_deliver.held import held_of
 from skymesh_local.objects import Seen, Sight, arrivals_of, plain_entry
 
 
@@ -66,7 +67,7 @@ async def describe_intent(store: Store, intent: Intent) -> dict[str, Any]:
 
 async def _fate(store: Store, intent: Intent) -> str:
     """Return what became of an intent without a receipt of its own, as far as the store tells."""
-    held = await store.get(Held, id=intent.id)
+    held = await held_of(store, intent.id)
     if held is not None and held.status != "released":
         return f"{held.status}: {held.decision or held.reason}"
     others = [r async for r in store.scan(Receipt, id=intent.id) if r.way == intent.target]

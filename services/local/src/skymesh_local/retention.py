@@ -20,9 +20,9 @@ from skymesh.runtime.tier import Context
 from skymesh.runtime.topics import PROVENANCE
 from skymesh.settings.retention import EXPIRING, KEPT, RetentionSettings, why_kept
 from skymesh.store.store import Store
+from skymesh_deliver.held import iter_held
 from skymesh_local.audit_journal import DELIVERERS, readers_of
 from skymesh_local.find import find_run
-from skymesh_local.held import iter_held
 from skymesh_local.in_flight import InFlight, find_in_flight
 from skymesh_local.mesh import Mesh
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -128,22 +129,22 @@ HeldStatus = Literal["held", "released", "dropped"]
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
-    """A reaction that is not sent before a person has decided.
+    """What was said of a reaction that is not sent before a person has decided: it is held, or the decision.
+
+    What was said stays; `standing` tells which of it counts.
 
     Attributes
     ----------
-    id
-        The key: the reaction's id.
+    id, attempts, status
+        The key: the reaction's id; the number of the attempt after which it is held, up to which nobody
+        asks any more how they ended; and what is said: ``held``; ``released`` to be sent once more;
+        ``dropped`` for ever.
     run, target, stock, position
         Whose intent, the outlet, the object and where in the log it fired.
     reason
         Why, in one line.
     since_utc
         ISO 8601 time at which it was held.
-    attempts
-        How many attempts came before: of those nobody asks any more how they ended.
-    status
-        ``held``; ``released`` to be sent once more; ``dropped`` for ever.
     decision
         What the person said who decided; empty until then.
     """
@@ -158,6 +159,19 @@ class Held(msgspec.Struct, frozen=True, array_like=True):
     attempts: int
     status: HeldStatus = "held"
     decision: str = ""
+
+
+def standing(said: Iterable[Held]) -> Held | None:
+    """Return what counts of all that was said of one reaction; None if nothing was.
+
+    No clock and no order of writing enters: who wakes late can hold it once more, and undo no decision. What
+    was dropped stays so; else the last attempt counts, of which a person may have decided.
+    """
+    return max(said, key=_weight, default=None)
+
+
+def _weight(said: Held) -> tuple[bool, int, bool]:
+    return said.status == "dropped", said.attempts, said.status == "released"
 
 
 def reaction_id(ref: UnitRef, channel: str, target: str, once: str, subject: str | Digest) -> Digest:

@@ -109,7 +109,7 @@ class SqliteStore:
                 intents=self._intents(keys.intents),
                 receipts=self._all_by_id(Receipt, keys.receipts),
                 attempts=self._all_by_id(Attempt, keys.attempts),
-                held=self._by_id(Held, keys.held),
+                held=self._all_by_id(Held, keys.held),
                 results=self._by_id(Result, keys.results),
                 states=self._by_id(State, keys.states),
                 cutouts={id_: block for id_, block in stamps.items() if block is not None},

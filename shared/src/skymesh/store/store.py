@@ -63,7 +63,7 @@ class Keys:
     receipts
         Reactions whose receipts are wanted, by whichever run.
     attempts, held
-        Reactions of which is wanted who tried to send them, and whether they are held back.
+        Reactions of which is wanted who tried to send them, and what was said of holding them back.
     results, states, cutouts, blobs
         What is wanted by id.
     markers
@@ -118,7 +118,7 @@ class Found:
     intents: dict[RunStock, list[Intent]] = field(default_factory=dict)
     receipts: dict[Digest, list[Receipt]] = field(default_factory=dict)
     attempts: dict[Digest, list[Attempt]] = field(default_factory=dict)
-    held: dict[Digest, Held] = field(default_factory=dict)
+    held: dict[Digest, list[Held]] = field(default_factory=dict)
     results: dict[Digest, Result] = field(default_factory=dict)
     states: dict[Digest, State] = field(default_factory=dict)
     cutouts: dict[Digest, bytes] = field(default_factory=dict)

@@ -160,7 +160,7 @@ TABLES: dict[type[Any], Table] = {
         place=("id", "number", "worker"),
         retention="reactions",
     ),
-    Held: Table("held", ("id",), ("run",), first_stays=False, retention="reactions"),
+    Held: Table("held", ("id", "attempts", "status"), ("run",), retention="reactions"),
     JournalEntry: Table(
         "journal",
         ("run", "tier", "channel", "instance", "source", "partition", "first"),
@@ -211,7 +211,7 @@ STAMPS = Table("cutouts", ("id",), retention="packets", may_return=True)
 
 _COLUMN_TYPES: dict[str, type[bool | int | str]] = {
     "is_transient": bool,
-    **dict.fromkeys(("partition", "first", "index", "number"), int),
+    **dict.fromkeys(("partition", "first", "index", "number", "attempts"), int),
     **dict.fromkeys(
         (
             *("stock", "tier", "channel", "instance", "name", "unit", "version", "source", "worker"),

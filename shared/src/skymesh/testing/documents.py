@@ -196,11 +196,11 @@ def attempt(number: int, *, which: int = 1, worker: str = "é-1") -> Attempt:
     return Attempt(one.id, which, worker, one.run, one.target, 1_700_000_000_000, 1_700_000_060_000)
 
 
-def held(number: int, *, status: HeldStatus = "held") -> Held:
+def held(number: int, *, status: HeldStatus = "held", attempts: int = 2) -> Held:
     """Return the n-th intent as it is held back."""
     one = intent(number)
     told = (one.stock, one.position, "no answer: é", "2026-01-01T00:00:00.000+00:00")
-    return Held(one.id, one.run, one.target, *told, 2, status)
+    return Held(one.id, one.run, one.target, *told, attempts, status)
 
 
 def settled(number: int, *, run: Digest = RUN, is_transient: bool = False) -> Settled:

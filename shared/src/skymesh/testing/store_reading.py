@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 from msgspec import structs
 
 from skymesh.model.alert import Arrival
 from skymesh.model.execution import JournalEntry, Settled, View
 from skymesh.model.ids import Digest, digest_of
 from skymesh.model.position import Position
-from skymesh.model.reaction import Intent
+from skymesh.model.reaction import Held, HeldStatus, Intent
 from skymesh.model.run import Blob, JobRecord
 from skymesh.model.state import State, StateLink, Verdict, make_state
 from skymesh.store.store import Keys, Store
@@ -121,14 +123,22 @@ class StoreReading(Contract):
 
         self.on(address, work)
 
-    def test_what_is_held_is_read_by_reaction_and_the_last_word_counts(self, address: str) -> None:
-        """Held, then released."""
+    def test_all_that_was_said_of_a_held_reaction_stays(self, address: str) -> None:
+        """In whatever order: who holds it once more, as a sleeper does that wakes, takes nothing away."""
 
         async def work(store: Store) -> None:
-            for status in ("held", "released"):
-                await store.write([made.held(1, status=status), made.held(2)])
-            found = await store.read(made.LOG, Keys(held=frozenset({made.held(1).id, made.JOB})))
-            assert found.held == {made.held(1).id: made.held(1, status="released")}
+            statuses: tuple[HeldStatus, ...] = ("dropped", "held", "held", "released")
+            said = list(zip(statuses, (2, 2, 10, 10), strict=True))
+            for number, order in enumerate(permutations(range(len(said)))):
+                rows = [made.held(number, status=status, attempts=attempts) for status, attempts in said]
+                for place in order:
+                    await store.write([rows[place]])
+                await store.write([structs.replace(rows[1], reason="woke up")])
+                found = await store.read(made.LOG, Keys(held=frozenset({rows[0].id, made.JOB})))
+                assert found.held == {rows[0].id: rows, made.JOB: []}
+                assert [row async for row in store.scan(Held, id=rows[0].id)] == rows
+
+        self.on(address, work)
 
         self.on(address, work)
 

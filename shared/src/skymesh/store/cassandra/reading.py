@@ -106,7 +106,7 @@ class Reading:
             },
             receipts=self._found[Receipt, ()],
             attempts=self._found[Attempt, ()],
-            held=self._only(Held),
+            held=self._found[Held, ()],
             results=self._only(Result),
             states=self._only(State),
             cutouts={id_: cutouts.block for id_, cutouts in self._only(Cutouts).items()},

@@ -12,7 +12,7 @@ from skymesh.store.cassandra.layout import KINDS, layout_of
 from skymesh.store.consistency import refuse_unsafe
 from skymesh.telemetry.logs import get_log
 
-VERSION = 2
+VERSION = 3
 """Version of the layout; a store of another one is refused."""
 
 _MOST_COPIES = 3
