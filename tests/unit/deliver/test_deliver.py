@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.outlets import PUBLIC
 from skymesh.jobs.plan import JobPlan
 from skymesh.model.ids import text_id
+from skymesh.model.position import Position
 from skymesh.model.reaction import Letter
 from skymesh.model.records import Intended
 from skymesh.provenance.journal import BATCH
@@ -183,18 +185,32 @@ def test_two_runs_that_tell_the_same_in_one_batch_tell_it_once():
 def test_a_receipt_of_its_own_is_a_parcel_that_left_and_a_message_that_has_yet_to():
     for door, is_sent in ((WEBHOOK, False), (KAFKA, True)):
         one = intent(target=door.target)
-        receipt = parcel_of(one, door).receipt
+        at = Position(0, 0, 5) if door is KAFKA else None
+        receipt = msgspec.structs.replace(parcel_of(one, door).receipt, intended_at=at)
         outcome = Deliver(CONTEXT, door).process(batch(one), found(one, receipts=[receipt]))
         assert outcome.parcels == ()
         assert bool(outcome.messages) is is_sent
         assert lines(outcome) == [(text_id("reaction", one.id), DELIVERED, "")]
 
 
+def test_a_message_is_not_published_again_for_another_record_of_the_same_reaction():
+    one = intent(target="kafka")
+    tier = Deliver(CONTEXT, KAFKA)
+    first = tier.process(batch(one, one), found(one))
+    assert len(first.messages) == 1
+    later = tier.process(
+        dataclasses.replace(batch(one), first=6, end=7, offsets=(6,)), found(one, receipts=first.documents)
+    )
+    assert (later.messages, later.documents) == ((), ())
+    assert lines(later) == [(text_id("reaction", one.id), DELIVERED, "")]
+
+
 def test_kafka_is_told_in_the_transaction_of_the_batch_with_the_reaction_in_the_headers():
     one = intent(letters=(XML, PNG), target="kafka")
     outcome = Deliver(CONTEXT, KAFKA).process(batch(one), found(one))
     assert outcome.parcels == ()
-    assert outcome.documents == (parcel_of(one, KAFKA).receipt,)
+    receipt = msgspec.structs.replace(parcel_of(one, KAFKA).receipt, intended_at=Position(0, 0, 5))
+    assert outcome.documents == (receipt,)
     assert [(m.topic, m.key, m.value) for m in outcome.messages] == [
         ("told", one.stock, XML.body),
         ("told", one.stock, PNG.body),

@@ -73,3 +73,33 @@ def test_messages_wait_for_the_topic_and_are_told_once(tmp_path):
         return await told(mesh)
 
     assert on_mesh(tmp_path, work) == [text_id("reaction", ours.id)]
+
+
+def test_what_is_intended_twice_is_told_once_and_what_was_not_committed_again(tmp_path):
+    ours = intent(2, "kafka")
+    tier = Deliver(LIVE, Door("kafka", "kafka", PUBLIC, topic=TOPIC))
+
+    class KilledError(Exception):
+        pass
+
+    def die(place):
+        if place == f"{tier.name} stored":
+            raise KilledError
+
+    async def work(mesh):
+        await mesh.create(INTENTS)
+        await mesh.bus.create(TOPIC)
+        await send(mesh, ours)
+        group, topic = LIVE.group(tier.name), LIVE.topic(INTENTS)
+        async with mesh.bus.open(group, topic, 0) as partition:
+            with pytest.raises(KilledError):
+                await TierLoop(partition, mesh.store, tier, LIVE, JOB, checkpoint=die).step()
+        assert await told(mesh) == []
+        assert len([receipt async for receipt in mesh.store.scan(Receipt)]) == 1
+        for _ in range(2):
+            async with mesh.bus.open(group, topic, 0) as partition:
+                assert await TierLoop(partition, mesh.store, tier, LIVE, JOB).step() == 1
+            await send(mesh, ours)
+        return await told(mesh)
+
+    assert on_mesh(tmp_path, work) == [text_id("reaction", ours.id)]

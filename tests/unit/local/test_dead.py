@@ -16,7 +16,7 @@ from skymesh.runtime.dead import attempt_of
 from skymesh.runtime.topics import ALERTS, survey_record
 from skymesh_ingest.tier import Ingest
 from skymesh_local.app import open_embedded
-from skymesh_local.dead import REDRIVE, find_letters, iter_letters, redrive
+from skymesh_local.dead import REDRIVE, find_letters, iter_letters, redrive, refuse_sent
 from support.loops import LIVE, LOG, on_mesh
 from support.mesh import skymesh
 from support.packets import packet
@@ -49,6 +49,21 @@ def test_a_letter_is_sent_again_with_its_key_for_one_attempt_more_and_that_is_jo
     (entry,) = [entry for entry in journal if entry.tier == REDRIVE]
     assert [(line.subject, line.reason) for line in entry.lines] == [(first.name, "attempt 2")]
     assert first.name == text_id("letter", letter_id(first.letter))
+
+
+def test_a_letter_that_was_sent_again_is_refused_the_second_time(tmp_path):
+    async def work(mesh):
+        await ingest_bad(mesh)
+        (first, second) = await all_letters(mesh)
+        refuse_sent(await find_letters(mesh.store, [first.name, second.name]))
+        await redrive(mesh.store, mesh.bus, LIVE, [first])
+        refuse_sent(await find_letters(mesh.store, [second.name]))
+        with pytest.raises(SettingsError, match=f"^{first.name}: was sent again already: say --again"):
+            refuse_sent(await find_letters(mesh.store, [second.name, first.name]))
+        both_names = [first.name, first.name.removeprefix("letter:")[:20]]
+        assert len(await find_letters(mesh.store, both_names)) == 1
+
+    on_mesh(tmp_path, work)
 
 
 def test_what_fails_again_is_a_letter_of_its_next_attempt(tmp_path):
@@ -157,7 +172,14 @@ def test_the_commands_list_and_show_letters_of_an_embedded_store(store, tmp_path
 
 
 @pytest.mark.parametrize(
-    "arguments", [("show", "letter:00"), ("redrive", "--all"), ("redrive",), ("redrive", "x", "--all")]
+    "arguments",
+    [
+        ("show", "letter:00"),
+        ("redrive", "--all"),
+        ("redrive",),
+        ("redrive", "x", "--all"),
+        ("redrive", "--all", "--again"),
+    ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(store, arguments):
     done = skymesh("dead", *arguments, "--store", store)

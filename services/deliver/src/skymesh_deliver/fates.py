@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from skymesh.bus.bus import Outgoing
 from skymesh.errors import InvariantError
 from skymesh.jobs.outlets import Grants, ungranted
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
+from skymesh.model.position import Position
 from skymesh.model.reaction import Held, Intent, Receipt, standing
 from skymesh.model.records import Intended
 from skymesh.runtime.outlet import Parcel
@@ -50,11 +53,12 @@ class Fates:
     lines: dict[_By, list[Line]] = field(default_factory=dict)
     _left: dict[Digest, Parcel] = field(default_factory=dict)
 
-    def decide(self, records: Iterable[Intended]) -> None:
-        """Decide what becomes of each."""
-        for record in records:
+    def decide(self, records: Iterable[tuple[Position, Intended]]) -> None:
+        """Decide what becomes of each, which lies at a position among the intents."""
+        for at, record in records:
             intent = _intent(record, self.found)
-            line = self._withheld(intent) or self._known(intent) or self._held(intent) or self._sent(intent)
+            known = self._withheld(intent) or self._known(intent, at) or self._held(intent)
+            line = known or self._sent(intent, at)
             self.lines.setdefault((intent.run, intent.channel, intent.instance), []).append(line)
 
     def _withheld(self, intent: Intent) -> Line | None:
@@ -69,7 +73,7 @@ class Fates:
             return _line(intent, WITHHELD, f"{self.door.target!r} is not granted {', '.join(hidden)}")
         return None
 
-    def _known(self, intent: Intent) -> Line | None:
+    def _known(self, intent: Intent, at: Position) -> Line | None:
         """Tell nothing again that left before, in this batch or by a receipt."""
         if not self.door.is_shared:
             return None
@@ -78,8 +82,8 @@ class Fates:
         receipts = [r for r in self.found.receipts[intent.id] if r.way == self.door.way]
         own = next((receipt for receipt in receipts if receipt.run == intent.run), None)
         if own is not None:
-            # The receipt of a batch that was not committed: it is published with this one.
-            return None if self.door.is_transactional else _delivered(intent, own)
+            # Of the same record: its batch was not committed, and it is published with this one.
+            return None if own.intended_at == at else _delivered(intent, own)
         return self._repeated(intent, receipts[0]) if receipts else None
 
     def _repeated(self, intent: Intent, receipt: Receipt) -> Line:
@@ -98,7 +102,7 @@ class Fates:
     def _standing(self, intent: Intent) -> Held | None:
         return standing(self.found.held.get(intent.id, ()))
 
-    def _sent(self, intent: Intent) -> Line:
+    def _sent(self, intent: Intent, at: Position) -> Line:
         parcel = parcel_of(intent, self.door)
         largest = max(place.size_bytes for place in parcel.receipt.places)
         if self.door.is_transactional and largest > MESSAGE_BYTES:
@@ -110,7 +114,7 @@ class Fates:
             return _line(intent, HELD, reason)
         if self.door.is_transactional:
             self.messages += messages_of(parcel, self.door)
-            self.documents.append(parcel.receipt)
+            self.documents.append(replace(parcel.receipt, intended_at=at))
         else:
             self.parcels.append(parcel)
         self._left[intent.id] = parcel

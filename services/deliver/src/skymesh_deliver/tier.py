@@ -56,9 +56,10 @@ class Deliver(Tier[Intended]):
     def process(self, batch: Batch[Intended], found: Found) -> Outcome:
         """Decide what becomes of every intent for the outlet."""
         watch = Stopwatch()
-        own = self._own(batch)
         fates = Fates(self._door, found, watch.started_utc)
-        fates.decide(own)
+        places = (self._context.at(batch.partition, offset) for offset in batch.offsets)
+        placed = zip(places, batch.records, strict=True)
+        fates.decide((at, record) for at, record in placed if record.target == self._door.target)
         return Outcome(
             documents=tuple(fates.documents),
             parcels=tuple(fates.parcels),

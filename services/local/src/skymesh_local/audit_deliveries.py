@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Intent, Receipt
@@ -61,7 +63,9 @@ def _is_of(receipt: Receipt, intent: Intent) -> bool:
     topic = receipt.places[0].name.partition("/")[0] if receipt.places else ""
     doors = (folder_door("file"), Door("kafka", "kafka", topic=topic), Door("webhook", "webhook"))
     ways = {door.way: door for door in doors if door.way in {"file", intent.target}}
-    return receipt.way in ways and parcel_of(intent, ways[receipt.way]).receipt == receipt
+    if receipt.way not in ways:
+        return False
+    return parcel_of(intent, ways[receipt.way]).receipt == replace(receipt, intended_at=None)
 
 
 async def _problem(

@@ -91,7 +91,21 @@ async def find_letters(store: Store, names: Iterable[str]) -> list[Found]:
             raise NotFoundError("no such dead letter", where=beginning)
         if len(matching) > 1:
             raise SettingsError(f"{len(matching)} dead letters begin like that", where=beginning)
-    return [found for matching in wanted.values() for found in matching]
+    # Under two names it is still one.
+    return list({found.name: found for matching in wanted.values() for found in matching}.values())
+
+
+def refuse_sent(letters: Iterable[Found]) -> None:
+    """Refuse what was sent again already.
+
+    Raises
+    ------
+    SettingsError
+        If one was.
+    """
+    for found in letters:
+        if found.is_redriven:
+            raise SettingsError("was sent again already: say --again to do so once more", where=found.name)
 
 
 async def redrive(
@@ -100,7 +114,8 @@ async def redrive(
     """Send what is in dead letters to the topics it was read from, for one attempt more.
 
     Records and journal go out in transactions; then it is noted which were sent. Whatever comes between,
-    nothing is lost: the same command may send some twice, which is as if a survey did.
+    nothing is lost: the same command may send some twice, which is as if a survey did, and tells nobody twice
+    what an outlet promises to tell once.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ import typer
 from skymesh.errors import SettingsError
 from skymesh.settings.service import RECORD_BYTES
 from skymesh.store.store import Store
-from skymesh_local.dead import Found, find_letters, iter_letters, redrive, why_expired
+from skymesh_local.dead import Found, find_letters, iter_letters, redrive, refuse_sent, why_expired
 from skymesh_local.mesh import open_store
 from skymesh_local.mesh_cli import StoreUrl, on_mesh, store_url
 
@@ -84,12 +84,13 @@ def redrive_(
     ids: Ids = None,
     store: StoreUrl = "",
     all_: Annotated[bool, typer.Option("--all", help="All that were not sent again yet.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also what was sent again already.")] = False,
     as_json: Json = False,
 ) -> None:
     """Send what is in dead letters again, to the topics it was read from."""
     names = ids or []
-    if bool(names) == all_:
-        raise SettingsError("name letters, or say --all", where="skymesh dead redrive")
+    if bool(names) == all_ or (again and all_):
+        raise SettingsError("name letters, or say --all (without --again)", where="skymesh dead redrive")
     url = store_url(store)
     if url.startswith(_EMBEDDED):
         raise SettingsError("only a live mesh reads again: mend the files and run them", where=url)
@@ -97,6 +98,7 @@ def redrive_(
     async def work(mesh: LiveMesh) -> list[str]:
         if names:
             letters = await find_letters(mesh.store, names)
+            refuse_sent([] if again else letters)
         else:
             fresh = [f async for f in iter_letters(mesh.store) if f.letter.original and not f.is_redriven]
             letters = [f for f in fresh if not await why_expired(mesh.store, mesh.context, f)]

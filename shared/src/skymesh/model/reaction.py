@@ -86,6 +86,9 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
         The outlet that took it: the same, or ``file`` where a run tells nobody but who runs it.
     places
         Where each message went, in their order.
+    intended_at
+        Where among the intents its record lay, if the messages leave in the transaction that commits that
+        record: read there again, they have not left; read elsewhere, they have. None of other ways.
     """
 
     run: Digest
@@ -93,6 +96,7 @@ class Receipt(msgspec.Struct, frozen=True, array_like=True):
     target: str
     way: str
     places: tuple[Place, ...]
+    intended_at: Position | None = None
 
 
 AttemptStatus = Literal["open", "withdrawn", "unclear"]
