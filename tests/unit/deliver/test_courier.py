@@ -44,6 +44,19 @@ class Receiver:
             raise end
 
 
+class Gated(Receiver):
+    """One that takes nothing before its gate is open."""
+
+    def __init__(self, *ends):
+        super().__init__(*ends)
+        self.started, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def deliver(self, parcel):
+        self.started.set()
+        await self.gate.wait()
+        await super().deliver(parcel)
+
+
 class Clock:
     def __init__(self):
         self.ms = made.attempt(1).started_utc_ms
@@ -209,19 +222,11 @@ def test_what_has_a_receipt_is_not_sent_unless_that_is_of_files(policy, way):
 @pytest.mark.parametrize("decision", ["dropped", "released"])
 def test_a_deliverer_that_hung_and_wakes_undoes_no_decision(decision):
     async def work(store, clock, _):
-        started, gate = asyncio.Event(), asyncio.Event()
-
-        class Hanging(Receiver):
-            async def deliver(self, parcel):
-                started.set()
-                await gate.wait()
-                await super().deliver(parcel)
-
-        hanging = Hanging(DeliveryUnclearError("no answer"))
+        hanging = Gated(DeliveryUnclearError("no answer"))
         first = Courier(hanging, store, made.LOG, "hold", message_s=10.0, clock_ms=clock)
         second = Courier(receiver, store, made.LOG, "hold", message_s=10.0, clock_ms=clock)
         task = asyncio.create_task(first.deliver(PARCEL))
-        await started.wait()
+        await hanging.started.wait()
         clock.ms += 2 * LEASE_MS
         with pytest.raises(DeliveryPendingError):
             await second.deliver(PARCEL)
@@ -230,7 +235,7 @@ def test_a_deliverer_that_hung_and_wakes_undoes_no_decision(decision):
         if decision == "released":
             await second.deliver(PARCEL)
             await store.write([PARCEL.receipt])
-        gate.set()
+        hanging.gate.set()
         with pytest.raises(DeliveryPendingError):
             await task
         # Even if it did so behind its last look.
@@ -243,6 +248,29 @@ def test_a_deliverer_that_hung_and_wakes_undoes_no_decision(decision):
     receiver = Receiver()
     couriers(work, "hold", receiver)
     assert receiver.taken == (decision == "released")
+
+
+@POLICIES
+def test_a_message_on_its_way_when_its_partition_goes_away_leaves_a_receipt(policy):
+    async def work(store, clock, courier, other):
+        task = asyncio.create_task(courier.deliver(PARCEL))
+        await receiver.started.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(DeliveryPendingError, match="somebody else may be sending it"):
+            await other.deliver(PARCEL)
+        receiver.gate.set()
+        await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()}, timeout=10)
+        assert await rows(store, Receipt) == [PARCEL.receipt]
+        clock.ms += 2 * LEASE_MS
+        with pytest.raises(DeliveryPendingError, match="was told meanwhile"):
+            await other.deliver(PARCEL)
+        assert await rows(store, Held) == []
+
+    receiver = Gated()
+    couriers(work, policy, receiver, count=2)
+    assert receiver.taken == 1
 
 
 def test_what_is_held_for_a_dead_worker_does_not_shadow_a_decision_about_its_attempt():

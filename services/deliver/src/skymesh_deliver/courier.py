@@ -7,6 +7,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final, NamedTuple, NoReturn
 
@@ -16,6 +17,7 @@ from skymesh.errors import (
     DeliveryPendingError,
     DeliveryRefusedError,
     DeliveryUnclearError,
+    MeshError,
     OutletUnavailableError,
 )
 from skymesh.model.ids import Digest, text_id
@@ -88,11 +90,14 @@ class Courier:
         self._worker = uuid.uuid4().hex
         self._failures = 0
         self._sent: deque[Digest] = deque(maxlen=_MOST_SENT)
+        self._left_behind: set[asyncio.Task[None]] = set()
 
     async def deliver(self, parcel: Parcel) -> None:
         """Send a parcel, unless somebody else may be doing so or did so.
 
-        One that we have sent ourselves only lacks its receipt, which the store did not take.
+        One that we have sent ourselves only lacks its receipt, which the store did not take. Cancelled while
+        it sends, as where a partition goes to somebody else, it leaves that to end by itself within its
+        lease, and the receipt is written: nobody has to ask what became of it.
 
         Raises
         ------
@@ -114,9 +119,28 @@ class Courier:
             await self._store.write([replace(attempt, status="withdrawn")])
         await self._go_on_if(parcel, known, step)
         self._checkpoint(f"deliver.{parcel.outlet} attempted")
-        await self._send(parcel, attempt)
+        sending = asyncio.create_task(self._send(parcel, attempt))
+        try:
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            self._leave_behind(sending, parcel)
+            raise
         self._sent.append(parcel.intent.id)
         self._failures = 0
+
+    def _leave_behind(self, sending: asyncio.Task[None], parcel: Parcel) -> None:
+        """Have the receipt written of what is being sent, once it has gone."""
+
+        async def see_out() -> None:
+            # What it fails with is noted with its attempt, or nobody knows.
+            with suppress(MeshError):
+                await sending
+                await self._store.write([parcel.receipt])
+
+        task = asyncio.create_task(see_out())
+        # The event loop keeps no task alive.
+        self._left_behind.add(task)
+        task.add_done_callback(self._left_behind.discard)
 
     async def _known(self, parcel: Parcel) -> _Known:
         id_ = parcel.intent.id
