@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from skymesh.model.execution import Result
+from skymesh.model.execution import JournalEntry, Result
 from skymesh.model.run import RunSummary
 from support.announced import announce_units
-from support.mesh import audit_store, channel, constant, documents, skymesh, write_files, write_job
+from support.mesh import audit_store, channel, constant, documents, messages, skymesh, write_files, write_job
 from support.packets import JD, container, record
 
 
@@ -40,6 +40,12 @@ def _reasons(tmp_path):
     return {result.ref.unit: result.reason for result in documents(tmp_path / "out" / "store.db", Result)}
 
 
+def _lines(tmp_path, instance):
+    entries = documents(tmp_path / "out" / "store.db", JournalEntry)
+    told = [line for entry in entries if entry.instance == instance for line in entry.lines]
+    return [line for line in told if line.outcome != "delivered"]
+
+
 REASONS = {
     "Fine": "",
     "Raises": "ValueError: no such thing",
@@ -48,7 +54,15 @@ REASONS = {
     "Hoards": "MemoryError",
     "Sleeps": "longer than its deadline of 0.2 s",
     "Lacks": "nothing to work on",
+    "Garbles": "ValueError: bad \\ud800",
+    "Overflows": "OverflowError",
+    "Misspells": "UnicodeEncodeError",
+    "Numbers": "TypeError: a map's keys are text, not int",
+    "LacksGarbled": "no \\ud800",
+    "LacksNumber": "5",
+    "LacksWords": "MuteError",
 }
+LACKING = {name for name in REASONS if name.startswith("Lacks")}
 OK, MISSING, FAILED = (2, 0, 0), (0, 2, 0), (0, 0, 2)
 
 
@@ -56,7 +70,9 @@ OK, MISSING, FAILED = (2, 0, 0), (0, 2, 0), (0, 0, 2)
 def test_whatever_a_unit_does_is_an_outcome_with_a_reason(mesh, tmp_path, workers):
     status, numbers, errors = mesh(dict.fromkeys(REASONS), "--workers", str(workers))
     assert status == 0, errors
-    assert _outcomes(numbers) == dict.fromkeys(REASONS, FAILED) | {"Fine": OK, "Lacks": MISSING}
+    assert _outcomes(numbers) == (
+        dict.fromkeys(REASONS, FAILED) | {"Fine": OK} | dict.fromkeys(LACKING, MISSING)
+    )
     told = _reasons(tmp_path)
     for unit, reason in REASONS.items():
         assert reason in told[unit]
@@ -138,6 +154,47 @@ def test_a_filter_that_fails_rejects_with_a_reason(mesh, tmp_path, unit, accepte
     assert "Traceback" not in errors
     assert numbers["channels"]["job/c"]["accepted"] == accepted
     assert numbers["channels"]["job/c"]["rejected"] == 2 - accepted
+
+
+@pytest.mark.parametrize(
+    "unit,reason",
+    [
+        ("GarblingFilter", "bad \\ud800"),
+        ("WordlessFilter", "failed: TypeError: returned Verdict, not a Verdict with its reason as text"),
+        ("UndecidedFilter", "failed: ValueError: The truth value of an array"),
+    ],
+)
+def test_whatever_a_filter_says_is_in_the_journal(mesh, tmp_path, unit, reason):
+    status, numbers, errors = mesh({"Fine": None}, unit=unit)
+    assert status == 0, errors
+    assert numbers["channels"]["job/c"]["rejected"] == 2
+    lines = _lines(tmp_path, "filter")
+    assert [line.outcome for line in lines] == ["rejected"] * 2
+    assert all(line.reason.startswith(reason) for line in lines)
+    assert audit_store(tmp_path / "out" / "store.db").holes == []
+
+
+TOLD = {
+    "TellsFine": ("fired", ""),
+    "TellsNoType": ("failed", "TypeError: a media type is text, not NoneType"),
+    "TellsGarbledType": ("failed", "UnicodeEncodeError"),
+    "TellsNumberedName": ("failed", "ValueError: no name for a message: 5"),
+    "TellsGarbledProblem": ("failed", "ValueError: bad \\ud800"),
+    "TellsGarbledLack": ("missing", "no \\ud800"),
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_a_reactor_cannot_tell_is_its_own_failure(mesh, tmp_path, workers):
+    react = {name: {"unit": name, "once": "state", "to": ["file"]} for name in TOLD}
+    status, _, errors = mesh({"answer": {"unit": "Fine"}}, "--workers", str(workers), react=react)
+    assert status == 0, errors
+    for name, (outcome, reason) in TOLD.items():
+        lines = _lines(tmp_path, name)
+        assert [line.outcome for line in lines] == [outcome] * 2
+        assert all(line.reason.startswith(reason) for line in lines)
+    assert list(messages(tmp_path / "out").values()) == [b"fine"] * 2
+    assert audit_store(tmp_path / "out" / "store.db").holes == []
 
 
 @pytest.mark.parametrize(

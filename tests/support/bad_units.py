@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skymesh.units import (
     Analyser,
     Filter,
     LightCurve,
+    Message,
     MissingInputError,
     ProductFile,
+    Reactor,
     Result,
     Summary,
     TransientError,
@@ -104,6 +108,116 @@ class Lacks(Analyser):
 
     def run(self, curve: LightCurve) -> Answer:
         raise MissingInputError("nothing to work on")
+
+
+class Garbles(Analyser):
+    """Its reason is no text that can be written."""
+
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise ValueError("bad \ud800")
+
+
+class LacksGarbled(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise MissingInputError("no \ud800")
+
+
+class LacksNumber(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise MissingInputError(5)
+
+
+class MuteError(MissingInputError):
+    def __str__(self) -> str:
+        raise RuntimeError("nothing to say")
+
+
+class LacksWords(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise MuteError("unsaid")
+
+
+class Overflows(Analyser):
+    """Its result is more than a store holds in a number."""
+
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        return Answer(number=2**70)
+
+
+class Word(Result):
+    text: str
+
+
+class Misspells(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Word:
+        return Word(text="a\ud800b")
+
+
+class Numbered(Result):
+    by_number: dict[int, float]
+
+
+class Numbers(Analyser):
+    """Its result has keys that are no text."""
+
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Numbered:
+        return Numbered(by_number={1: 1.0})
+
+
+class TellsFine(Reactor):
+    version = "1"
+
+    def react(self, answer: Answer) -> Message:
+        return Message("a.xml", "text/xml", b"fine")
+
+
+class TellsNoType(Reactor):
+    version = "1"
+
+    def react(self, answer: Answer) -> Message:
+        return Message("a.xml", None, b"x")
+
+
+class TellsGarbledType(Reactor):
+    version = "1"
+
+    def react(self, answer: Answer) -> Message:
+        return Message("a.xml", "text/\ud800", b"x")
+
+
+class TellsNumberedName(Reactor):
+    version = "1"
+
+    def react(self, answer: Answer) -> Message:
+        return Message(5, "text/xml", b"x")
+
+
+class TellsGarbledProblem(Reactor):
+    version = "1"
+
+    def react(self, answer: Answer) -> Message:
+        raise ValueError("bad \ud800")
+
+
+class TellsGarbledLack(Reactor):
+    version = "1"
+
+    def react(self, answer: Answer) -> Message:
+        raise MissingInputError("no \ud800")
 
 
 class Hoards(Analyser):
@@ -305,6 +419,27 @@ class WrongFilter(Filter):
 
     def accept(self, alert):
         return True
+
+
+class GarblingFilter(Filter):
+    version = "1"
+
+    def accept(self, alert):
+        return Verdict(False, "bad \ud800")
+
+
+class WordlessFilter(Filter):
+    version = "1"
+
+    def accept(self, alert):
+        return Verdict(False, None)
+
+
+class UndecidedFilter(Filter):
+    version = "1"
+
+    def accept(self, alert):
+        return Verdict(np.array([True, False]))
 
 
 class RaisingFilter(Filter):

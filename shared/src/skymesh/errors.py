@@ -32,6 +32,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 
+def one_line(text: str) -> str:
+    """Return a text as one line that can be written anywhere: what has no UTF-8 is shown as escapes."""
+    return " ".join(text.split()).encode(errors="backslashreplace").decode()
+
+
 class MeshError(Exception):
     """Any error of the mesh.
 
@@ -51,8 +56,7 @@ class MeshError(Exception):
         self.where = where
 
     def __str__(self) -> str:
-        line = f"{self.where}: {self.problem}" if self.where else self.problem
-        return " ".join(line.split())
+        return one_line(f"{self.where}: {self.problem}" if self.where else f"{self.problem}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_restored, (type(self), self.problem, self.where))

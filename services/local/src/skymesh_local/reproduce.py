@@ -95,9 +95,9 @@ async def _execute(store: Store, result: Result, unit: Analyser) -> Finished:
         if hint.kind is not InputKind.RANDOM:
             entry = _entry(result, hint)
             if entry[0] == "absent" and not hint.is_optional:
-                return Finished("missing", result.reason, None, 0.0)
+                return Finished("missing", result.reason, None)
             if hint.kind is InputKind.RESULT and not hint.is_optional and entry[2] != "ok":
-                return Finished("missing", result.reason, None, 0.0)
+                return Finished("missing", result.reason, None)
             given[hint.name] = await _argument(store, result, hint, entry, materials)
     random = tuple(hint.name for hint in signature.hints if hint.kind is InputKind.RANDOM)
     return execute(Task(result.id, unit, signature.makes, given, random))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skymesh.errors import one_line
 from skymesh.jobs.plan import ChannelPlan
 from skymesh.model.access import Labels, is_visible, visible
 from skymesh.model.alert import Alert
@@ -44,15 +45,27 @@ def _filtered(channel: ChannelPlan, views: tuple[AlertView, ...]) -> list[Verdic
     if not views:
         return []
     unit, given = channel.filter.unit, channel.filter.given
-    verdicts, _ = guarded(lambda: list(unit.accept_table(AlertTable(views), **given)), unit.deadline_s)
-    if verdicts is not None and len(verdicts) == len(views) and all(isinstance(v, Verdict) for v in verdicts):
+    table = AlertTable(views)
+    verdicts, _ = guarded(lambda: [_checked(v) for v in unit.accept_table(table, **given)], unit.deadline_s)
+    if verdicts is not None and len(verdicts) == len(views):
         return verdicts
     return [_judged_alone(channel, view) for view in views]
 
 
 def _judged_alone(channel: ChannelPlan, view: AlertView) -> Verdict:
     unit, given = channel.filter.unit, channel.filter.given
-    verdict, problem = guarded(lambda: unit.accept(view, **given), unit.deadline_s)
-    if not isinstance(verdict, Verdict):
-        return Verdict(False, f"failed: {problem or f'returned {type(verdict).__name__}, not a Verdict'}")
-    return verdict
+    verdict, problem = guarded(lambda: _checked(unit.accept(view, **given)), unit.deadline_s)
+    return Verdict(False, f"failed: {problem}") if verdict is None else verdict
+
+
+def _checked(said: Any) -> Verdict:
+    """Return what a filter says as it can be stored.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no verdict.
+    """
+    if not isinstance(said, Verdict) or not isinstance(said.reason, str):
+        raise TypeError(f"returned {type(said).__name__}, not a Verdict with its reason as text")
+    return Verdict(bool(said.is_accepted), one_line(said.reason))

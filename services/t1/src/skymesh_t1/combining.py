@@ -36,12 +36,13 @@ def combine(channel: ChannelPlan, stock: str, points: Iterable[DataPoint]) -> Co
     seen = mux(points, channel.grants)
 
     def combine() -> Combination:
-        known, states = {point.id for point in seen}, []
+        known, states = {point.id: point for point in seen}, []
         for members in channel.combiner.unit.combine(seen):
-            ordered = seen if members is seen else in_order_of_time(members)
-            ids = {point.id for point in ordered}
-            if not known >= ids:
+            ids = {point.id for point in members}
+            if not known.keys() >= ids:
                 raise ValueError("the combiner returned points that it was not given")
+            # Those that it was given, whatever it made of them.
+            ordered = seen if members is seen else in_order_of_time(known[id_] for id_ in ids)
             states.append((make_state(stock, ids), ordered))
         return Combination(tuple(states), "")
 

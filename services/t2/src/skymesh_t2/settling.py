@@ -110,7 +110,7 @@ class Settler:
             outcome=ended.outcome,
             reason=ended.reason,
             content=ended.content,
-            digest=content_digest(ended.outcome, ended.content),
+            digest=ended.digest or content_digest(ended.outcome, ended.content),
             run=site.run,
             position=site.position,
             seconds=ended.seconds,

@@ -16,7 +16,7 @@ from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Intent, Letter, letters_digest, reaction_id
 from skymesh.provenance.journal import Stopwatch
-from skymesh.runtime.guard import guarded
+from skymesh.runtime.guard import guarded, problem_of, text_of
 from skymesh.store.store import Found
 from skymesh.units.reaction import Message
 from skymesh_t3.inputs import ReactionMaterial
@@ -35,6 +35,14 @@ class _Missed:
     """A unit said itself that something is missing."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a unit tells, and its digest."""
+
+    letters: tuple[Letter, ...]
+    digest: Digest
 
 
 @dataclass
@@ -102,14 +110,14 @@ class Reacting:
         reason = material.missing()
         if reason:
             return _line(site, MISSING, reason)
-        letters, problem = guarded(functools.partial(_letters, reaction, material), reaction.unit.deadline_s)
-        if letters is None:
+        said, problem = guarded(functools.partial(_said, reaction, material), reaction.unit.deadline_s)
+        if said is None:
             return _line(site, FAILED, problem)
-        if isinstance(letters, _Missed):
-            return _line(site, MISSING, letters.reason)
-        if not letters:
+        if isinstance(said, _Missed):
+            return _line(site, MISSING, said.reason)
+        if not said.letters:
             return _line(site, SILENT, "nothing to tell")
-        intent = self._intent(site, reaction, target, id_, material, letters)
+        intent = self._intent(site, reaction, target, id_, material, said)
         self._known[site.run, id_] = intent
         self._take(intent)
         return _line(site, FIRED, output=id_)
@@ -136,7 +144,7 @@ class Reacting:
         target: str,
         id_: Digest,
         material: ReactionMaterial,
-        letters: tuple[Letter, ...],
+        said: _Said,
     ) -> Intent:
         return Intent(
             run=site.run,
@@ -152,8 +160,8 @@ class Reacting:
             state=site.state,
             results=site.results,
             inputs=material.entries(),
-            letters=letters,
-            digest=letters_digest(letters),
+            letters=said.letters,
+            digest=said.digest,
         )
 
 
@@ -168,8 +176,8 @@ def _by_reaction(intents: Iterable[Intent]) -> dict[_Teller, list[Intent]]:
     return found
 
 
-def _letters(reaction: ReactionPlan, material: ReactionMaterial) -> tuple[Letter, ...] | _Missed:
-    """Call a reactor and check what it says.
+def _said(reaction: ReactionPlan, material: ReactionMaterial) -> _Said | _Missed:
+    """Call a reactor and check what it says: whatever cannot be stored or sent is its own failure.
 
     Raises
     ------
@@ -179,16 +187,22 @@ def _letters(reaction: ReactionPlan, material: ReactionMaterial) -> tuple[Letter
     try:
         made: Any = reaction.unit.react(**material.arguments())  # type: ignore[attr-defined]  # the plan checked it
     except MissingInputError as error:
-        return _Missed(str(error))
+        return _Missed(text_of(error) or problem_of(error))
     messages = () if made is None else (made,) if isinstance(made, Message) else tuple(made)
-    for message in messages:
-        if not isinstance(message, Message) or not isinstance(message.body, bytes):
-            raise TypeError(f"react returns messages of bytes, not {type(message).__name__}")
-        if not _NAME.fullmatch(message.name):
-            raise ValueError(f"no name for a message: {message.name!r}")
-    if len({message.name for message in messages}) < len(messages):
+    letters = tuple(_letter(message) for message in messages)
+    if len({letter.name for letter in letters}) < len(letters):
         raise ValueError("two messages have one name")
-    return tuple(Letter(*message) for message in messages)
+    return _Said(letters, letters_digest(letters))
+
+
+def _letter(message: Any) -> Letter:
+    if not isinstance(message, Message) or not isinstance(message.body, bytes):
+        raise TypeError(f"react returns messages of bytes, not {type(message).__name__}")
+    if not isinstance(message.name, str) or not _NAME.fullmatch(message.name):
+        raise ValueError(f"no name for a message: {message.name!r}")
+    if not isinstance(message.media_type, str):
+        raise TypeError(f"a media type is text, not {type(message.media_type).__name__}")
+    return Letter(message.name, message.media_type, message.body)
 
 
 def _line(

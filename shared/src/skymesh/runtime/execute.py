@@ -11,10 +11,10 @@ import msgspec
 import numpy as np
 
 from skymesh.errors import InvariantError, MissingInputError, TransientError, UnitTimeoutError
-from skymesh.model.execution import Outcome
+from skymesh.model.execution import Outcome, content_digest
 from skymesh.model.ids import Digest
 from skymesh.provenance.journal import CpuClock, Stopwatch
-from skymesh.runtime.guard import deadline, guarded, problem_of
+from skymesh.runtime.guard import deadline, guarded, problem_of, text_of
 from skymesh.units.unit import Analyser, Result
 
 
@@ -50,6 +50,8 @@ class Finished(NamedTuple):
         ``ok``, or ``missing`` or ``failed`` and why.
     content
         The result as plain values; None unless ok.
+    digest
+        Of outcome and content; None unless ok.
     seconds
         How long the unit ran.
     cpu_s
@@ -61,6 +63,7 @@ class Finished(NamedTuple):
     outcome: Outcome
     reason: str
     content: dict[str, Any] | None
+    digest: Digest | None = None
     seconds: float = 0.0
     cpu_s: float = 0.0
     is_transient: bool = False
@@ -169,16 +172,18 @@ def _ended(task: Task, made: Any) -> Finished:
     if isinstance(made, TransientError | InvariantError):
         raise made
     if isinstance(made, MissingInputError):
-        return Finished("missing", str(made), None)
+        return Finished("missing", text_of(made) or problem_of(made), None)
     if isinstance(made, UnitTimeoutError):
-        return Finished("failed", str(made), None, is_transient=True)
+        return Finished("failed", text_of(made) or problem_of(made), None, is_transient=True)
     if isinstance(made, BaseException):
         return Finished("failed", problem_of(made), None)
     try:
         content = plain_content(made, task.makes)
+        # Here, where a value that cannot be stored is the unit's own failure.
+        digest = content_digest("ok", content)
     except Exception as error:
         return Finished("failed", problem_of(error), None)
-    return Finished("ok", "", content)
+    return Finished("ok", "", content, digest)
 
 
 def plain_content(made: Any, makes: type[Result]) -> dict[str, Any]:

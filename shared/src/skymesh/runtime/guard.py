@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
 
-from skymesh.errors import InvariantError, TransientError, UnitTimeoutError
+from skymesh.errors import InvariantError, TransientError, UnitTimeoutError, one_line
 
 T = TypeVar("T")
 _REPEAT_S = 1.0
+_LONGEST_TEXT = 300
 
 
 def guarded(call: Callable[[], T], deadline_s: float | None = None) -> tuple[T | None, str]:
@@ -43,10 +44,19 @@ def guarded(call: Callable[[], T], deadline_s: float | None = None) -> tuple[T |
 
 def problem_of(error: BaseException) -> str:
     """Return an error as one line: its class, its text and the line of the unit that raised it."""
-    text = " ".join(str(error).split())[:300]
+    text = text_of(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].name}:{frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {text}{place}" if text else f"{type(error).__name__}{place}"
+    name = type(error).__name__
+    return one_line(f"{name}: {text}{place}" if text else f"{name}{place}")
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says, in one line of at most 300 characters; empty if it cannot say it."""
+    try:
+        return one_line(str(error))[:_LONGEST_TEXT]
+    except Exception:  # a class of the unit's own may fail there too
+        return ""
 
 
 @contextmanager

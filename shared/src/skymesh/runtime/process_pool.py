@@ -174,7 +174,9 @@ class ProcessExecutor:
         """Settle what a process was at as failed."""
         index, _ = worker.waiting.popleft()
         seconds, spent = time.monotonic() - worker.since, max(0.0, cpu_s - worker.cpu_s)
-        round_.finished[index] = Finished("failed", reason, None, seconds, spent, is_transient=True)
+        round_.finished[index] = Finished(
+            "failed", reason, None, seconds=seconds, cpu_s=spent, is_transient=True
+        )
 
     def _renew(self, worker: _Worker) -> None:
         fresh = self._start()
