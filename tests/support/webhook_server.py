@@ -73,9 +73,8 @@ def receiving(certificate=None):
                 return
             status, more = answer if isinstance(answer, tuple) else (answer, {})
             self.send_response(status)
-            for name, value in more.items():
+            for name, value in ({"Content-Length": "0"} | more).items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
             self.end_headers()
 
         def log_message(self, format, *args):  # noqa: A002 - as the library calls it

@@ -10,6 +10,7 @@ import subprocess
 from contextlib import nullcontext
 from email.utils import formatdate
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -92,6 +93,31 @@ def test_what_says_never_is_refused_and_no_redirection_is_followed(receiver, sta
     assert len(receiver.calls) == 1
 
 
+@pytest.mark.parametrize("location", ["http://[::bad", "//h:99999999", "\xfc://", "", "/ok"])
+def test_a_redirection_to_anywhere_is_a_status_alone(receiver, location):
+    receiver.otherwise = (307, {"Location": location})
+    with pytest.raises(DeliveryRefusedError, match="answers with status 307"):
+        post(receiver.url)
+    assert len(receiver.calls) == 1
+
+
+@pytest.mark.parametrize("status", [204, 400])
+def test_a_body_that_never_comes_changes_nothing(receiver, status):
+    receiver.otherwise = (status, {"Content-Length": "7"})
+    with nullcontext() if status == 204 else pytest.raises(DeliveryRefusedError, match="status 400"):
+        post(receiver.url)
+
+
+def test_whatever_the_client_fails_with_leaves_it_unclear(receiver, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("what no client should do")
+
+    # A defect of the client beneath us: no receiver that is known makes it fail otherwise.
+    monkeypatch.setattr(httpx.AsyncClient, "stream", fails)
+    with pytest.raises(DeliveryUnclearError, match=r"no answer \(RuntimeError\)"):
+        post(receiver.url)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_broken_receiver_leaves_it_unclear(receiver, status):
     receiver.otherwise = status
@@ -101,8 +127,10 @@ def test_a_broken_receiver_leaves_it_unclear(receiver, status):
 
 @pytest.mark.parametrize(
     "asked,pause_s",
-    [("7", 7.0), ("999999", 3600.0), (formatdate(1_700_000_090), 90.0), ("soon", 0.0), ("-1", 0.0)],
-)
+    [("7", 7.0), ("999999", 3600.0), (formatdate(1_700_000_090), 90.0), ("soon", 0.0), ("-1", 0.0),
+     ("Mon, 01 Jan 9999999999999999 00:00:00 GMT", 0.0), ("Mon, 01 Jan 9999 00:00:00 GMT", 3600.0),
+     ("Mon, 01 Jan 0001 00:00:00 -2359", 0.0), ("9" * 400, 0.0)],
+)  # fmt: skip
 def test_a_receiver_that_asks_for_time_has_taken_nothing(receiver, asked, pause_s):
     for status in (429, 503):
         receiver.otherwise = (status, {"Retry-After": asked})

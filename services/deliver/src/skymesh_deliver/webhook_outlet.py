@@ -89,7 +89,9 @@ class WebhookOutlet:
         # No connection is kept: one that the receiver has closed meanwhile fails in a way that leaves it
         # open whether a message was taken.
         limits = httpx.Limits(max_keepalive_connections=0)
-        async with httpx.AsyncClient(timeout=self._timeout_s, verify=self._tls, limits=limits) as client:
+        async with httpx.AsyncClient(
+            timeout=self._timeout_s, verify=self._tls, limits=limits, event_hooks={"response": [_go_nowhere]}
+        ) as client:
             for number, item in enumerate(parcel.items):
                 try:
                     await self._post(client, parcel, item)
@@ -101,24 +103,24 @@ class WebhookOutlet:
     async def _post(self, client: httpx.AsyncClient, parcel: Parcel, item: Item) -> None:
         headers = {**_headers(parcel, item), **self._credentials}
         try:
-            answer = await client.post(self._url, content=item.letter.body, headers=headers)
+            # The body is not read: the status counts.
+            async with client.stream("POST", self._url, content=item.letter.body, headers=headers) as answer:
+                status, asked = answer.status_code, answer.headers.get("Retry-After", "")
         except _NOT_REACHED as error:
             problem = f"does not answer ({type(error).__name__})"
             raise OutletUnavailableError(problem, where=self._place) from None
         except _NO_REQUEST as error:
             problem = f"cannot be sent as it is ({type(error).__name__})"
             raise DeliveryRefusedError(problem, where=self._place) from None
-        except httpx.HTTPError as error:
+        except Exception as error:  # noqa: BLE001  # whatever a receiver does to the client, the service goes on
             problem = f"no answer ({type(error).__name__})"
             raise DeliveryUnclearError(problem, where=self._place) from None
-        if answer.status_code not in _OK:
-            self._raise(answer)
+        if status not in _OK:
+            self._raise(status, asked)
 
-    def _raise(self, answer: httpx.Response) -> NoReturn:
-        """Raise what a status other than success means."""
-        status = answer.status_code
+    def _raise(self, status: int, asked: str) -> NoReturn:
+        """Raise what a status other than success means, with the ``Retry-After`` that came with it."""
         problem = f"answers with status {status}"
-        asked = answer.headers.get("Retry-After", "")
         pause_s = self._pause_s(asked)
         if status in _LATER or (status == _UNAVAILABLE and asked):
             raise OutletUnavailableError(problem, where=self._place, pause_s=pause_s)
@@ -131,10 +133,15 @@ class WebhookOutlet:
         if re.fullmatch(r"[0-9]{1,9}", asked.strip()):
             return min(float(asked), _LONGEST_PAUSE_S)
         try:
-            until = parsedate_to_datetime(asked)
-        except ValueError:
+            until_s = parsedate_to_datetime(asked).timestamp()
+        except (ValueError, TypeError, OverflowError):  # no date, or none that there can be
             return 0.0
-        return min(max(0.0, until.timestamp() - self._clock_ms() / 1000), _LONGEST_PAUSE_S)
+        return min(max(0.0, until_s - self._clock_ms() / 1000), _LONGEST_PAUSE_S)
+
+
+async def _go_nowhere(answer: httpx.Response) -> None:
+    """Forget where an answer redirects to: the client would look at it, and fail at what is no address."""
+    answer.headers.pop("Location", None)
 
 
 def _of_some(error: OutletUnavailableError | DeliveryRefusedError, taken: int, of: int) -> MeshError:
