@@ -104,6 +104,15 @@ def test_a_unit_that_asks_to_exit_does_not_end_the_run(mesh, tmp_path):
     assert _outcomes(numbers) == {"Fine": OK, "Exits": FAILED}
 
 
+def test_a_unit_that_interrupts_is_heard_as_a_person_only_where_one_may_interrupt(mesh, tmp_path):
+    units = dict.fromkeys(["Fine", "Interrupts"])
+    status, numbers, errors = mesh(units, "--workers", "2")
+    assert status == 0, errors
+    assert _outcomes(numbers) == {"Fine": OK, "Interrupts": FAILED}
+    assert _reasons(tmp_path)["Interrupts"].startswith("KeyboardInterrupt")
+    assert mesh(units, out="here")[:2] == (130, None)
+
+
 def test_what_builds_on_a_result_that_is_not_ok_is_missing(mesh, tmp_path):
     status, numbers, errors = mesh(dict.fromkeys(["Raises", "BuildsOn"]))
     assert status == 0, errors

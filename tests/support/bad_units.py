@@ -75,6 +75,13 @@ class Exits(Analyser):
         sys.exit(0)
 
 
+class Interrupts(Analyser):
+    version = "1"
+
+    def run(self, curve: LightCurve) -> Answer:
+        raise KeyboardInterrupt
+
+
 class Dies(Analyser):
     version = "1"
 

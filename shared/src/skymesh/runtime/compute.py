@@ -13,6 +13,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, Protocol, TypeVar
 
+from skymesh.runtime.interrupts import GivenUpError
+
 T = TypeVar("T")
 
 
@@ -54,15 +56,20 @@ class MainThread:
         return await asyncio.wrap_future(future)
 
     def work(self) -> None:
-        """Call what is asked for until told to end; signals are heard between and within."""
+        """Call what is asked for until told to end; signals are heard between and within.
+
+        Raises
+        ------
+        GivenUpError
+            If what is being computed is given up; any other error is that of who asked for it.
+        """
         while (call := self._calls.get()) is not None:
             if not call.future.set_running_or_notify_cancel():
                 continue
             self.is_busy = True
             try:
                 made = call.function(*call.arguments)
-            except KeyboardInterrupt:
-                call.future.cancel()
+            except GivenUpError:
                 raise
             except BaseException as error:
                 self.is_busy = False

@@ -15,6 +15,7 @@ from skymesh.model.execution import Outcome, content_digest
 from skymesh.model.ids import Digest
 from skymesh.provenance.journal import CpuClock, Stopwatch
 from skymesh.runtime.guard import deadline, guarded, problem_of, text_of
+from skymesh.runtime.interrupts import is_interrupt
 from skymesh.units.unit import Analyser, Result
 
 
@@ -152,9 +153,9 @@ def execute(task: Task, cpu_clock: CpuClock = time.thread_time) -> Finished:
     try:
         with deadline(task.unit.deadline_s):
             made = task.unit.run(**_arguments(task))  # type: ignore[attr-defined]  # the plan checked its hints
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them
+        if is_interrupt(error):
+            raise
         made = error
     seconds, cpu_s = watch.seconds(), watch.cpu_s()
     return _ended(task, made)._replace(seconds=seconds, cpu_s=cpu_s)

@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TypeVar
 
 from skymesh.errors import InvariantError, TransientError, UnitTimeoutError, one_line
+from skymesh.runtime.interrupts import is_interrupt
 
 T = TypeVar("T")
 _REPEAT_S = 1.0
@@ -36,9 +37,11 @@ def guarded(call: Callable[[], T], deadline_s: float | None = None) -> tuple[T |
     try:
         with deadline(deadline_s) if deadline_s is not None else nullcontext():
             return call(), ""
-    except (TransientError, InvariantError, KeyboardInterrupt):
+    except (TransientError, InvariantError):
         raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them
+        if is_interrupt(error):
+            raise
         return None, problem_of(error)
 
 

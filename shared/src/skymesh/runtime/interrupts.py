@@ -1,12 +1,18 @@
-"""Interrupts from the terminal around the start of a process: neither lost here nor heard there."""
+"""Interrupts from the terminal: who hears them, and none lost around the start of a process."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
+from types import FrameType
+
+
+class GivenUpError(KeyboardInterrupt):
+    """Nobody waits any more for what is being computed: raised into it when a service ends."""
 
 
 @contextmanager
@@ -28,7 +34,31 @@ def interrupts_held() -> Iterator[None]:
 def interrupts_ignored() -> None:
     """Ignore interrupts from now on, those that were held back among them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _heard.as_errors = False
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def interrupts_told(stop: Callable[[int, FrameType | None], None]) -> None:
+    """Call a function at interrupts and at requests to stop, from now on."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, stop)
+    _heard.as_errors = False
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Return whether an error means that all is to end, and not only the unit that it comes out of.
+
+    Where interrupts are ignored, or told to a function, a `KeyboardInterrupt` can only be a unit's own.
+    """
+    return isinstance(error, GivenUpError) or (_heard.as_errors and isinstance(error, KeyboardInterrupt))
+
+
+@dataclass
+class _Heard:
+    as_errors: bool = True
+
+
+_heard = _Heard()
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from skymesh.runtime.batch_meter import BatchMeter
 from skymesh.runtime.compute import MainThread
 from skymesh.runtime.epochs import WATCH_EVERY_S, refuse_ended, watch_epoch
 from skymesh.runtime.forgotten import refuse_forgotten
+from skymesh.runtime.interrupts import GivenUpError, interrupts_told
 from skymesh.runtime.jobs import Jobs
 from skymesh.runtime.joining import Joinable, OwnGroup
 from skymesh.runtime.live import LiveMesh, live_mesh
@@ -129,19 +130,19 @@ class _Service:
         self._last = threading.Timer(_HARD_S, self._end_hard)
         self._last.daemon = True
         self._code = 0
+        self._has_ended = False
 
     def run(self) -> int:
         """Have the event loop in a second thread and compute in this one."""
         server = HealthServer(self._health, self._registry, port=self._settings.metrics_port)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, self._told_to_stop)
+        interrupts_told(self._told_to_stop)
         signal.signal(signal.SIGUSR1, self._interrupt)
         thread = threading.Thread(target=self._run_loop, name="effects")
         with server:
             thread.start()
             try:
                 self._main.work()
-            except KeyboardInterrupt:
+            except GivenUpError:
                 # The event loop has ended, and what was being computed is of no use any more.
                 get_log().warning("what was being computed at the end is given up", tier=self._name)
             thread.join()
@@ -152,8 +153,9 @@ class _Service:
         return self._code
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002  # as the library calls it
-        if self._main.is_busy:
-            raise KeyboardInterrupt
+        # Anybody may send the signal; before the end somebody waits for what is computed.
+        if self._has_ended and self._main.is_busy:
+            raise GivenUpError
 
     def _end_hard(self) -> None:
         os._exit(self._code or 1)
@@ -178,6 +180,7 @@ class _Service:
             self._code = 1
         finally:
             self._main.end()
+            self._has_ended = True
             # Whatever the main thread still computes is interrupted; native code that hears nothing is left.
             os.kill(os.getpid(), signal.SIGUSR1)
             self._last.start()
