@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from skymesh.errors import InvariantError, MissingInputError, TransientError, Un
 from skymesh.model.execution import Outcome, content_digest
 from skymesh.model.ids import Digest
 from skymesh.provenance.journal import CpuClock, Stopwatch
-from skymesh.runtime.guard import deadline, guarded, problem_of, text_of
+from skymesh.runtime.guard import call_within, guarded, problem_of, text_of
 from skymesh.runtime.interrupts import is_interrupt
 from skymesh.units.unit import Analyser, Result
 
@@ -151,14 +152,21 @@ def execute(task: Task, cpu_clock: CpuClock = time.thread_time) -> Finished:
     """
     watch = Stopwatch(cpu_clock)
     try:
-        with deadline(task.unit.deadline_s):
-            made = task.unit.run(**_arguments(task))  # type: ignore[attr-defined]  # the plan checked its hints
+        made = call_within(task.unit.deadline_s, functools.partial(_run, task))
     except BaseException as error:  # science code may fail in any way, sys.exit among them
         if is_interrupt(error):
             raise
         made = error
     seconds, cpu_s = watch.seconds(), watch.cpu_s()
-    return _ended(task, made)._replace(seconds=seconds, cpu_s=cpu_s)
+    try:
+        return _ended(task, made)._replace(seconds=seconds, cpu_s=cpu_s)
+    finally:
+        # An error holds this frame, and all that the unit had in its own: they are not to hold each other.
+        del made
+
+
+def _run(task: Task) -> Any:
+    return task.unit.run(**_arguments(task))  # type: ignore[attr-defined]  # the plan checked its hints
 
 
 def _arguments(task: Task) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
 from typing import TypeVar
@@ -35,8 +35,7 @@ def guarded(call: Callable[[], T], deadline_s: float | None = None) -> tuple[T |
         As they are: they are not the unit's outcome.
     """
     try:
-        with deadline(deadline_s) if deadline_s is not None else nullcontext():
-            return call(), ""
+        return (call() if deadline_s is None else call_within(deadline_s, call)), ""
     except (TransientError, InvariantError):
         raise
     except BaseException as error:  # science code may fail in any way, sys.exit among them
@@ -62,29 +61,30 @@ def text_of(error: BaseException) -> str:
         return ""
 
 
-@contextmanager
-def deadline(seconds: float) -> Iterator[None]:
-    """Raise `UnitTimeoutError` inside when the time is up.
+def call_within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what a call gives, or raise `UnitTimeoutError` inside of it when the time is up.
 
     Works in the main thread, between Python's instructions: native code that never comes back is
     ended only where units run in processes of their own.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
-        return
+        return call()
+    # No context manager does this: the alarm could ring where one is left, before it is turned off.
     with alarms():
         _alarm.seconds = seconds
-        # It rings again in case the unit swallows the first one.
-        signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_S)
         try:
-            yield
+            # It rings again in case the unit swallows the first one.
+            signal.setitimer(signal.ITIMER_REAL, seconds, _REPEAT_S)
+            return call()
         finally:
+            # Python hears no signal before this is done: what rings from here on is not meant for anybody.
+            _alarm.seconds = None
             signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @contextmanager
 def alarms() -> Iterator[None]:
-    """Have the alarm of `deadline` at hand inside; around many deadlines it saves time.
+    """Have the alarm of `call_within` at hand inside; around many calls it saves time.
 
     Other threads, which no deadline reaches, pass.
     """
@@ -103,11 +103,13 @@ def alarms() -> Iterator[None]:
 @dataclass
 class _Alarm:
     is_set: bool = False
-    seconds: float = 0.0
+    # The deadline of the call that is being made; None between calls.
+    seconds: float | None = None
 
 
 _alarm = _Alarm()
 
 
 def _ring(_signal: int, _frame: FrameType | None) -> None:
-    raise UnitTimeoutError(f"longer than its deadline of {_alarm.seconds:g} s")
+    if _alarm.seconds is not None:
+        raise UnitTimeoutError(f"longer than its deadline of {_alarm.seconds:g} s")
