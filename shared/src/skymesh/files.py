@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 from skymesh.errors import OutletUnavailableError
 from skymesh.model.ids import DIGEST_SIZE, Digest
@@ -20,14 +22,15 @@ class Written(NamedTuple):
 
 
 def write_whole(target: Path, pieces: Iterable[bytes]) -> Written:
-    """Write a file beside its place and move it there.
+    """Write a file beside its place and move it there; once that is done, it outlasts a loss of power.
 
     Raises
     ------
     OutletUnavailableError
         If the folder cannot be written.
     """
-    part = target.with_name(f".{target.name}.part")
+    # Of this attempt alone: another one may be at the same file.
+    part = target.with_name(f".{uuid4().hex}.part")
     digest, size = hashlib.blake2b(digest_size=DIGEST_SIZE), 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -36,10 +39,24 @@ def write_whole(target: Path, pieces: Iterable[bytes]) -> Written:
                 digest.update(piece)
                 size += len(piece)
                 stream.write(piece)
+            stream.flush()
+            os.fsync(stream.fileno())
         part.replace(target)
+        # Names are of the folder, and the folder's own of the one above.
+        _keep(target.parent)
+        _keep(target.parent.parent)
     except OSError as error:
         raise OutletUnavailableError(f"cannot be written: {error.strerror}", where=str(target)) from None
     finally:
         with suppress(OSError):
             part.unlink()
     return Written(Digest(digest.digest()), size)
+
+
+def _keep(folder: Path) -> None:
+    """Have the disk keep the names in a folder."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

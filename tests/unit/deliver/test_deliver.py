@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from skymesh.errors import InvariantError, OutletUnavailableError, TransientError
+from skymesh.files import write_whole
 from skymesh.jobs.deployed import Deployed
 from skymesh.jobs.outlets import PUBLIC
 from skymesh.jobs.plan import JobPlan
@@ -291,14 +294,28 @@ def test_files_are_written_whole_and_once_however_often_they_are_sent(tmp_path):
         assert files(tmp_path) == {item.name: item.letter.body for item in parcel_of(one, FOLDER).items}
 
 
-def test_half_a_file_of_an_attempt_before_is_replaced(tmp_path):
-    one = intent()
-    (name,) = (item.name for item in parcel_of(one, FOLDER).items)
-    part = (tmp_path / name).with_name(f".{one.id.hex()}.xml.part")
-    part.parent.mkdir()
-    part.write_bytes(b"<")
-    send(tmp_path, one)
-    assert files(tmp_path) == {name: XML.body}
+def test_two_that_write_one_file_leave_it_whole(tmp_path):
+    def pieces(count):
+        if count:
+            write_whole(tmp_path / "a.xml", pieces(count - 1))
+        yield b"<x"
+        # Whoever began later is through by now.
+        assert files(tmp_path).get("a.xml") == (XML.body if count else None)
+        yield b"/>"
+
+    assert write_whole(tmp_path / "a.xml", pieces(2)).size_bytes == len(XML.body)
+    assert files(tmp_path) == {"a.xml": XML.body}
+
+
+def test_a_file_and_its_name_are_on_the_disk_before_it_counts_as_written(tmp_path, monkeypatch):
+    kept, fsync, replace = [], os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (kept.append(os.fstat(handle).st_ino), fsync(handle)))
+    monkeypatch.setattr(Path, "replace", lambda part, to: (kept.append("moved"), replace(part, to)))
+    send(tmp_path, intent())
+    (name,) = files(tmp_path)
+    path = tmp_path / name
+    inodes = [each.stat().st_ino for each in (path, path.parent, tmp_path)]
+    assert kept == [inodes[0], "moved", *inodes[1:]]
 
 
 def test_a_folder_that_cannot_be_written_is_for_later_and_says_which(tmp_path):
