@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from uuid import uuid4
 
 from skymesh.errors import OutletUnavailableError
 from skymesh.model.ids import DIGEST_SIZE, Digest
+
+_MODE = 0o666
 
 
 class Written(NamedTuple):
@@ -29,17 +30,18 @@ def write_whole(target: Path, pieces: Iterable[bytes]) -> Written:
     OutletUnavailableError
         If the folder cannot be written.
     """
-    # Of this attempt alone: another one may be at the same file.
-    part = target.with_name(f".{uuid4().hex}.part")
+    # One name for all attempts, so that a killed one leaves nothing behind. Another one may be at it with the
+    # same bytes: so nothing is cut off before all is written.
+    part = target.with_name(f".{target.name}.part")
     digest, size = hashlib.blake2b(digest_size=DIGEST_SIZE), 0
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as stream:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT, _MODE), "wb") as stream:
             for piece in pieces:
                 digest.update(piece)
                 size += len(piece)
                 stream.write(piece)
-            stream.flush()
+            stream.truncate()
             os.fsync(stream.fileno())
         part.replace(target)
         # Names are of the folder, and the folder's own of the one above.

@@ -294,16 +294,20 @@ def test_files_are_written_whole_and_once_however_often_they_are_sent(tmp_path):
         assert files(tmp_path) == {item.name: item.letter.body for item in parcel_of(one, FOLDER).items}
 
 
-def test_two_that_write_one_file_leave_it_whole(tmp_path):
-    def pieces(count):
-        if count:
-            write_whole(tmp_path / "a.xml", pieces(count - 1))
-        yield b"<x"
-        # Whoever began later is through by now.
-        assert files(tmp_path).get("a.xml") == (XML.body if count else None)
-        yield b"/>"
+def test_two_that_write_one_file_leave_it_whole_and_nothing_beside_it(tmp_path):
+    path, half = tmp_path / "a.xml", XML.body[:3]
 
-    assert write_whole(tmp_path / "a.xml", pieces(2)).size_bytes == len(XML.body)
+    def pieces():
+        yield half
+        # Somebody else comes between, and has moved what both have written.
+        write_whole(path, (XML.body,))
+        yield XML.body[len(half) :]
+
+    with pytest.raises(OutletUnavailableError, match="cannot be written"):
+        write_whole(path, pieces())
+    assert files(tmp_path) == {"a.xml": XML.body}
+    (tmp_path / ".a.xml.part").write_bytes(b"what was left by one that was killed, and longer than the file")
+    assert write_whole(path, (XML.body,)).size_bytes == len(XML.body)
     assert files(tmp_path) == {"a.xml": XML.body}
 
 
