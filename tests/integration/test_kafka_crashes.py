@@ -16,7 +16,8 @@ from skymesh.bus.kafka.publisher import Publisher
 from skymesh.bus.kafka.ranges import iter_range
 from skymesh.errors import BrokerUnavailableError
 from skymesh.settings.kafka import KafkaSettings
-from support.kafka_members import LONG_S, Stream
+from support.kafka_members import Stream
+from support.kafka_mesh import LONG_S
 
 COUNT = 6000
 pytestmark = pytest.mark.slow

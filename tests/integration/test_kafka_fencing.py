@@ -28,12 +28,9 @@ from skymesh.bus.kafka.group import Membership
 from skymesh.bus.kafka.member import Member
 from skymesh.bus.kafka.publisher import Publisher
 from skymesh.errors import BrokerUnavailableError, InvariantError, TransientError
-from support.kafka_mesh import ENOUGH, connected, read_some
+from support.kafka_mesh import ENOUGH, LIMIT_S, LONG_S, are, connected, read_some, until
 
 SESSION_S = 6.0
-LONG_S = 600.0
-"""A session that no machine is silent for, where the test is not of its end."""
-LIMIT_S = 120
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
 PUBLISHER_THAT_DIES = """
 import asyncio, os
@@ -97,13 +94,6 @@ class Pair:
 
     async def is_done(self, number):
         return await self.bus.waiting(self.group, self.source, number) == 0
-
-
-async def until(condition):
-    """Return when a condition holds."""
-    async with asyncio.timeout(LIMIT_S):
-        while not await condition():  # noqa: ASYNC110 - it is the broker that changes
-            await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
@@ -206,7 +196,7 @@ def test_rule_3_partitions_go_at_once_from_a_member_whose_work_waits_for_records
         async with running(first):
             await pair.wait_until_done(partitions=2)
             async with running(second):
-                await until(lambda: _are(len(first.partitions) == len(second.partitions) == 1))
+                await until(lambda: are(len(first.partitions) == len(second.partitions) == 1))
         assert await pair.told() == [*range(40)]
 
     on_pair(work)
@@ -228,9 +218,9 @@ def test_rule_3_an_open_transaction_ends_before_its_partition_goes(on_pair, monk
 
         monkeypatch.setattr(Publisher, "publish", publish_slowly)
         async with running(pair.member(session_s=LONG_S)) as task:
-            await until(lambda: _are(entered.is_set() or task.done()))
+            await until(lambda: are(entered.is_set() or task.done()))
             async with running(pair.member(session_s=LONG_S)):
-                await until(lambda: _are(bool(ended)))
+                await until(lambda: are(bool(ended)))
                 await pair.wait_until_done()
         assert ended == [10]
         assert await pair.told() == [*range(20)]
@@ -290,7 +280,7 @@ def test_rule_5_a_member_that_is_fenced_ends_and_may_join_again_at_once(on_pair)
 
         task = asyncio.ensure_future(run_again_and_again())
         for turn in range(3):
-            await until(lambda: _are(bool(member.partitions) or task.done()))
+            await until(lambda: are(bool(member.partitions) or task.done()))
             had = len(ends)
             async with pair.open() as intruder:
                 read = await intruder.read(limit=10, max_bytes=ENOUGH)
@@ -428,10 +418,10 @@ def test_rule_7_nothing_waits_when_all_records_are_done_whatever_markers_lie_beh
             await pair.bus.publish([Outgoing(pair.source, "k", b"%d" % n)])
         member = pair.member(session_s=LONG_S)
         async with running(member):
-            await until(lambda: _are(bool(member.partitions)))
+            await until(lambda: are(bool(member.partitions)))
             (partition,) = member.partitions
             await pair.wait_until_done()
-            await until(lambda: _are(partition.waiting == 0))
+            await until(lambda: are(partition.waiting == 0))
         committed = await pair.bus.committed(pair.group, pair.source, 0)
         assert 0 < committed < await pair.bus.end(pair.source, 0)
         assert await pair.bus.waiting(pair.group, pair.source, 0) == 0
@@ -503,7 +493,3 @@ def test_what_a_killed_publisher_began_holds_up_readers_for_a_while_only(on_pair
             assert [record.value for record in read.records] == [b"1"]
 
     on_pair(work)
-
-
-async def _are(value):
-    return value

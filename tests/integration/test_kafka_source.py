@@ -24,10 +24,9 @@ from skymesh.model.deployment import Epoch
 from skymesh.model.ids import digest_of
 from skymesh.runtime.live import LiveMesh
 from skymesh_ingest.sources import broker_settings, opening
-from support.kafka_mesh import connected, read_some
+from support.kafka_mesh import LIMIT_S, LONG_S, connected, read_some
 from support.source_member import MEMBERSHIP, copying, opened
 
-LIMIT_S = 120
 FOUND_S = 90
 """Left to itself, the client looks for new topics every five minutes."""
 SOON_S = 5
@@ -125,7 +124,7 @@ async def hung(survey, *, after=0):
         ended.set_result(error)
 
     async with opened(survey.address, survey.bus, survey.offsets) as source:
-        membership = Membership(session_s=4 * LIMIT_S)
+        membership = Membership(session_s=LONG_S)
         member = source.group(f"{survey.space}.hung", survey.pattern, hang, membership)
         running = asyncio.ensure_future(member.run(stop))
 

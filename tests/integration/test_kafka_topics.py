@@ -18,10 +18,9 @@ from skymesh.bus.bus import Outgoing
 from skymesh.bus.kafka.group import Membership
 from skymesh.bus.kafka.topics import Topic
 from skymesh.errors import BrokerUnavailableError, InvariantError, SettingsError
-from support.kafka_mesh import ENOUGH, connected, read_some
+from support.kafka_mesh import ENOUGH, LIMIT_S, LONG_S, are, connected, read_some, until
 
 HOUR_MS = 3_600_000
-LIMIT_S = 120
 
 
 class Broker:
@@ -62,12 +61,6 @@ class Broker:
     async def take(self, group, topic, count):
         async with self.bus.open(group, topic, 0) as partition:
             await partition.commit(await read_some(partition, count), [])
-
-
-async def until(condition):
-    async with asyncio.timeout(LIMIT_S):
-        while not await condition():  # noqa: ASYNC110 - it is the broker that changes
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -179,7 +172,7 @@ def test_a_member_ends_when_its_topic_vanishes_or_is_made_anew(on_broker, is_mad
 
         member = broker.bus.group(f"{topic}.g", [topic], read, Membership(session_s=6.0, heartbeat_s=1.0))
         task = asyncio.ensure_future(member.run(asyncio.Event()))
-        await until(lambda: _are(len(member.partitions) == 2))
+        await until(lambda: are(len(member.partitions) == 2))
         await (broker.make_anew(topic, 2) if is_made_anew else broker.delete(topic))
         async with asyncio.timeout(LIMIT_S):
             with pytest.raises(InvariantError, match=r"anew|no such topic|not in the topic"):
@@ -222,12 +215,12 @@ def test_new_topics_of_a_pattern_are_read_from_their_beginning(on_broker):
         first, second = f"{broker.name}_20260101", f"{broker.name}_20260102"
         await broker.fill(first, 2)
         pattern = re.compile(f"{broker.name}_[0-9]{{8}}")
-        member = broker.bus.group(f"{broker.name}.g", pattern, read, Membership(session_s=4 * LIMIT_S))
+        member = broker.bus.group(f"{broker.name}.g", pattern, read, Membership(session_s=LONG_S))
         task = asyncio.ensure_future(member.run(stop, grace_s=0.0))
-        await until(lambda: _are(len(found) == 2))
+        await until(lambda: are(len(found) == 2))
         await broker.fill(second, 3)
         start = time.monotonic()
-        await until(lambda: _are(len(found) == 5))
+        await until(lambda: are(len(found) == 5))
         # Left to itself, the client looks for new ones every five minutes.
         assert time.monotonic() - start < 90.0
         stop.set()
@@ -284,7 +277,3 @@ def test_a_cluster_whose_brokers_are_not_up_yet_is_said_to_be_away(kafka_address
 
 async def _nothing(partition):
     await partition.read(limit=1, max_bytes=1)
-
-
-async def _are(value):
-    return value

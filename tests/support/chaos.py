@@ -30,8 +30,7 @@ class Chaos:
 
     def kill(self, tier):
         """Kill a service of a tier in the middle of something, and start another one at once."""
-        for each in self._mesh.services:
-            each.check()
+        self._mesh.check_services()
         service = self._random.choice(self._mesh.of(tier))
         self._wait_for_work(service)
         service.kill()

@@ -21,8 +21,6 @@ from support.kafka_mesh import connected
 PARTITIONS = 4
 PATIENCE_S = 240
 SESSION_S = 6.0
-LONG_S = 600.0
-"""A session that nobody is silent for."""
 TESTS = Path(__file__).parents[1]
 
 

@@ -8,16 +8,31 @@ from contextlib import asynccontextmanager
 from skymesh.bus.kafka.bus import KafkaBus
 from skymesh.settings.kafka import KafkaSettings
 
-LIMIT_S = 60
+LIMIT_S = 120
+LONG_S = 600.0
+"""A session that no machine is silent for, where a test is not of its end."""
 ENOUGH = 1 << 20
+_SOME_S = 60
 
 
 async def read_some(partition, limit=10):
     """Return the next records of a partition. A read may find none: the broker takes its time."""
-    async with asyncio.timeout(LIMIT_S):
+    async with asyncio.timeout(_SOME_S):
         while not (read := await partition.read(limit=limit, max_bytes=ENOUGH)).records:
             pass
     return read
+
+
+async def until(condition):
+    """Return when a condition holds."""
+    async with asyncio.timeout(LIMIT_S):
+        while not await condition():  # noqa: ASYNC110 - it is the broker that changes
+            await asyncio.sleep(0.05)
+
+
+async def are(value):
+    """Return a value, as a condition that is waited for."""
+    return value
 
 
 class NamedApart:

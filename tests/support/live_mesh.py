@@ -226,6 +226,11 @@ class LiveMesh:
         """Return the living services of a tier."""
         return [service for service in self.services if service.tier == tier and service.is_alive]
 
+    def check_services(self):
+        """Fail if any service has ended by itself."""
+        for service in self.services:
+            service.check()
+
     def publish(self, *paths, survey="ztf"):
         """Publish packets."""
         return self.run("publish", "--survey", survey, *(a for path in paths for a in ("--alerts", path)))
@@ -241,8 +246,7 @@ class LiveMesh:
         waiting = {}
 
         def is_through(run):
-            for service in self.services:
-                service.check()
+            self.check_services()
             waiting.update(self.here(lambda: in_flight(self.url, run)))
             return not any(waiting.values())
 

@@ -12,7 +12,7 @@ from skymesh.telemetry.logs import get_log
 from skymesh.telemetry.mesh_metrics import MeshMetrics
 from skymesh_deliver.door import Door
 from skymesh_deliver.doors import doors
-from skymesh_deliver.held import iter_held
+from skymesh_deliver.held import all_held, is_told
 from skymesh_deliver.kafka_outlet import KafkaOutlet
 from skymesh_deliver.outlets import WEBHOOK_BATCH_RECORDS, folder_outlet, webhook_outlet
 from skymesh_deliver.settings import DeliverSettings
@@ -51,8 +51,8 @@ async def _warn_unless_ready(tier: str, kafka: KafkaOutlet) -> None:
 
 async def _count_held(store: Store, outlet: str, metrics: MeshMetrics) -> None:
     """Tell how many reactions an outlet holds back."""
-    held = [row.status == "held" and row.target == outlet async for row in iter_held(store)]
-    metrics.held(outlet, sum(held))
+    held = [row for row in await all_held(store) if row.status == "held" and row.target == outlet]
+    metrics.held(outlet, sum([not await is_told(store, row) for row in held]))
 
 
 def main() -> int:

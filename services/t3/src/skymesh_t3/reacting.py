@@ -16,7 +16,7 @@ from skymesh.model.execution import Line
 from skymesh.model.ids import Digest, text_id
 from skymesh.model.reaction import Intent, Letter, letters_digest, reaction_id
 from skymesh.provenance.journal import Stopwatch
-from skymesh.runtime.guard import guarded, problem_of, text_of
+from skymesh.runtime.guard import guarded, text_of
 from skymesh.store.store import Found
 from skymesh.units.reaction import Message
 from skymesh_t3.inputs import ReactionMaterial
@@ -187,7 +187,7 @@ def _said(reaction: ReactionPlan, material: ReactionMaterial) -> _Said | _Missed
     try:
         made: Any = reaction.unit.react(**material.arguments())  # type: ignore[attr-defined]  # the plan checked it
     except MissingInputError as error:
-        return _Missed(text_of(error) or problem_of(error))
+        return _Missed(text_of(error))
     messages = () if made is None else (made,) if isinstance(made, Message) else tuple(made)
     letters = tuple(_letter(message) for message in messages)
     if len({letter.name for letter in letters}) < len(letters):

@@ -181,9 +181,9 @@ def _ended(task: Task, made: Any) -> Finished:
     if isinstance(made, TransientError | InvariantError):
         raise made
     if isinstance(made, MissingInputError):
-        return Finished("missing", text_of(made) or problem_of(made), None)
+        return Finished("missing", text_of(made), None)
     if isinstance(made, UnitTimeoutError):
-        return Finished("failed", text_of(made) or problem_of(made), None, is_transient=True)
+        return Finished("failed", text_of(made), None, is_transient=True)
     if isinstance(made, BaseException):
         return Finished("failed", problem_of(made), None)
     try:

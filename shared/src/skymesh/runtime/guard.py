@@ -46,7 +46,7 @@ def guarded(call: Callable[[], T], deadline_s: float | None = None) -> tuple[T |
 
 def problem_of(error: BaseException) -> str:
     """Return an error as one line: its class, its text and the line of the unit that raised it."""
-    text = text_of(error)
+    text = _text(error)
     frames = traceback.extract_tb(error.__traceback__)
     place = f" ({frames[-1].name}:{frames[-1].lineno})" if frames else ""
     name = type(error).__name__
@@ -54,6 +54,11 @@ def problem_of(error: BaseException) -> str:
 
 
 def text_of(error: BaseException) -> str:
+    """Return what an error says, in one line; if that is nothing, which one it is and where it comes from."""
+    return _text(error) or problem_of(error)
+
+
+def _text(error: BaseException) -> str:
     """Return what an error says, in one line of at most 300 characters; empty if it cannot say it."""
     try:
         return one_line(str(error))[:_LONGEST_TEXT]

@@ -140,8 +140,6 @@ class StoreReading(Contract):
 
         self.on(address, work)
 
-        self.on(address, work)
-
     def test_markers_are_read_by_partition_up_to_the_position(self, address: str) -> None:
         """In order, of this log."""
 

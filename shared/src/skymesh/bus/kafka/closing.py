@@ -16,8 +16,6 @@ Client: TypeAlias = AIOKafkaConsumer | AIOKafkaProducer | AIOKafkaAdminClient | 
 
 _PATIENCE_S = 30.0
 _CUT_S = 5.0
-
-
 # One that is stopped as soon as it was started, or that has no broker, ends with the cancellation of its own
 # tasks, and leaves the rest of it open.
 _UNCLEAN = (KafkaError, KeyError, TimeoutError, asyncio.CancelledError)

@@ -75,9 +75,9 @@ class _Burst:
             request = self._requests[number]
             try:
                 future = self._session.execute_async(request.statement, request.values)
-                future.add_callbacks(self._received, self._failed, (number, future), errback_args=(number,))
+                future.add_callbacks(self._received, self._finished, (number, future), errback_args=(number,))
             except Exception as error:  # noqa: BLE001  # it must reach the one who waits, from whichever thread
-                self._failed(error, number)
+                self._finished(error, number)
 
     def _take(self) -> int | None:
         """Return the next request to send; None if it has to wait, or if there is none."""
@@ -112,12 +112,9 @@ class _Burst:
         if future.has_more_pages:
             fetch_next_page(future)
         else:
-            self._finished(number)
+            self._finished(None, number)
 
-    def _failed(self, error: Exception, number: int) -> None:
-        self._finished(number, error)
-
-    def _finished(self, number: int, error: Exception | None = None) -> None:
+    def _finished(self, error: Exception | None, number: int) -> None:
         """Go on with what is left, after a pause if nothing is under way that would tell when."""
         with self._lock:
             is_held = self._is_held = error is not None and _is_busy(error) and self._may_wait()
